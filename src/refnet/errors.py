@@ -1,0 +1,124 @@
+"""The error classes of refnet, and the checks that turn a wrong argument into one sentence.
+
+Floor 0: imports nothing from refnet. Every sentence says where, expected, got, what to do.
+"""
+
+import argparse
+import difflib
+import math
+import numbers
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+class RefnetError(Exception):
+    """Base class of refnet's own errors; a wrong argument is a plain ValueError or TypeError."""
+
+
+class DataError(RefnetError, ValueError):
+    """A data file or picture is missing, damaged, or not what its name says."""
+
+
+class MissingDataError(DataError):
+    """A data set lies in none of the places looked in and could not be fetched."""
+
+
+class CheckpointError(RefnetError, ValueError):
+    """A checkpoint is missing, damaged, or belongs to another model."""
+
+
+class DivergedError(RefnetError, ArithmeticError):
+    """Training produced nan or inf; the sentence names the step."""
+
+
+def sentence(where: str, expected: str, got: str, do: str) -> str:
+    """Return ``<where>: expected <expected>, got <got>. <do>``, the form of every error here."""
+    return f"{where}: expected {expected}, got {got}. {do}".rstrip()
+
+
+def check_int(where: str, name: str, value: object, minimum: int) -> int:
+    """Return ``value`` as an int of at least ``minimum``; True, 1.5 and "8" are refused."""
+    expected = f"{name} to be a whole number, {minimum} or more"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(sentence(where, expected, repr(value), f"Pass a plain int for {name}."))
+    if value < minimum:
+        raise ValueError(sentence(where, expected, repr(value), f"Choose {name} >= {minimum}."))
+    return int(value)
+
+
+def check_number(
+    where: str, name: str, value: object, low: float = -math.inf, high: float = math.inf
+) -> float:
+    """Return ``value`` as a finite float in the closed interval [low, high]."""
+    expected = f"{name} to be a finite number" + (
+        f" in [{low:g}, {high:g}]" if (low, high) != (-math.inf, math.inf) else ""
+    )
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            sentence(where, expected, repr(value), f"Pass an int or a float for {name}.")
+        )
+    number = float(value)
+    if not (math.isfinite(number) and low <= number <= high):
+        raise ValueError(sentence(where, expected, repr(value), f"Choose another {name}."))
+    return number
+
+
+def check_choice(where: str, name: str, value: object, choices: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``choices``; otherwise suggest the nearest of them."""
+    choices = list(choices)
+    expected = f"{name} to be one of {', '.join(choices)}"
+    if not isinstance(value, str):
+        raise TypeError(
+            sentence(where, expected, repr(value), f"Pass one of the names for {name}.")
+        )
+    if value not in choices:
+        near = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.4)
+        do = f"Did you mean {near[0]!r}?" if near else "Choose one of them."
+        raise ValueError(sentence(where, expected, repr(value), do))
+    return value
+
+
+def check_path(where: str, name: str, value: object) -> Path:
+    """Return ``value``, a str or Path, as a Path with ``~`` expanded."""
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        do = f"Pass a str or a pathlib.Path for {name}."
+        raise TypeError(sentence(where, f"{name} to be a path", repr(value), do))
+    if not os.fspath(value) or "\0" in os.fspath(value):
+        do = f"Name a file or folder for {name}."
+        raise ValueError(sentence(where, f"{name} to be a path", repr(value), do))
+    return Path(value).expanduser()
+
+
+def check_features(
+    where: str, x: object, size: int, hint: str, kind: torch.dtype | None = None
+) -> None:
+    """Raise unless ``x`` is a floating-point tensor of shape (..., size) and dtype ``kind``."""
+    if not isinstance(x, Tensor):
+        do = "Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
+        raise TypeError(sentence(where, "a torch.Tensor", type(x).__name__, do))
+    if not x.is_floating_point():
+        do = "Convert it first, e.g. x.float()."
+        raise TypeError(sentence(where, "a floating-point tensor", str(x.dtype), do))
+    if kind not in (None, x.dtype) and not torch.is_autocast_enabled(x.device.type):
+        do = f"Convert one of the two, e.g. x.to({kind})."
+        raise TypeError(sentence(where, f"input of dtype {kind}, as its weight", str(x.dtype), do))
+    if x.ndim == 0 or x.shape[-1] != size:
+        raise ValueError(
+            sentence(where, f"input of shape (..., {size})", str(tuple(x.shape)), hint)
+        )
+
+
+def run_script(main: Callable[..., object], parser: argparse.ArgumentParser) -> None:
+    """Call ``main`` with the command line's arguments; an error is one sentence and exit code 2."""
+    try:
+        main(**vars(parser.parse_args()))
+    except (RefnetError, ValueError, TypeError, OSError, ImportError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
