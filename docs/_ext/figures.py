@@ -1,0 +1,89 @@
+"""Draw docs/figures/*.py as part of the build: one SVG each, and no picture is committed.
+
+`draw()` of each script returns a matplotlib figure; it lands in docs/_generated/figures/<name>.svg,
+where the pages of both languages show it. A script that raises, warns, or needs a glyph that the
+font lacks fails the build. A figure is drawn again when its script, this file, refnet, matplotlib
+or torch changed.
+"""
+
+import hashlib
+import importlib.util
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # matplotlib's own; drawn as outlines, the same everywhere
+    "font.size": 11,
+    "figure.figsize": (6.4, 3.6),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "svg.fonttype": "path",
+}
+
+
+def key_of(script, package):
+    """Return the hash of everything that the figure is made from."""
+    digest = hashlib.sha256(f"{version('matplotlib')} {version('torch')} {STYLE}".encode())
+    for path in [Path(__file__), script, *sorted(package.rglob("*.py"))]:
+        digest.update(path.read_bytes())
+    return f"<!-- {digest.hexdigest()} -->\n"
+
+
+def draw(script, target):
+    """Run ``draw()`` of one script and save what it returns."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    spec = importlib.util.spec_from_file_location(f"figure_{script.stem}", script)
+    module = importlib.util.module_from_spec(spec)
+    with plt.rc_context({**STYLE, "svg.hashsalt": script.stem}), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # numpy 2 asks torch for an argument that torch does not know yet; the array is the same
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        spec.loader.exec_module(module)
+        figure = module.draw()
+        figure.savefig(target, metadata={"Date": None}, bbox_inches="tight", transparent=True)
+        plt.close("all")
+
+
+def draw_all(app):
+    scripts = sorted(Path(app.srcdir, "figures").glob("*.py"))
+    folder = Path(app.srcdir, "_generated", "figures")
+    folder.mkdir(parents=True, exist_ok=True)
+    refnet = importlib.util.find_spec("refnet")
+    if refnet is None:
+        raise ExtensionError(
+            "docs/figures: expected refnet to be installed. Run `pip install -e .`"
+        )
+    for script in scripts:
+        target = folder / f"{script.stem}.svg"
+        key = key_of(script, Path(refnet.origin).parent)
+        if target.exists() and target.read_text(encoding="utf-8").endswith(key):
+            continue
+        logging.getLogger(__name__).info("drawing figures/%s", script.name)
+        partial = target.with_suffix(".part.svg")
+        try:
+            draw(script, partial)
+        except Exception as error:
+            message = f"docs/figures/{script.name}: {type(error).__name__}: {error}"
+            raise ExtensionError(message, error) from error
+        partial.write_text(partial.read_text(encoding="utf-8") + key, encoding="utf-8")
+        partial.replace(target)
+    for old in set(folder.glob("*.svg")) - {folder / f"{s.stem}.svg" for s in scripts}:
+        old.unlink()
+
+
+def setup(app):
+    app.connect("builder-inited", draw_all)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

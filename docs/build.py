@@ -1,0 +1,85 @@
+"""Build the site in both languages into site/, every warning an error: `python docs/build.py`.
+
+`--update-po` refreshes the Chinese .po files from the English pages instead: new messages come in
+empty, changed ones fuzzy, dropped ones go. The gate (docs/check_po.py) then lists what to do.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+
+
+def sphinx(builder, target, doctrees, *options):
+    """Run one Sphinx build and return its exit code."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", builder, "-d", doctrees, *options]
+    return subprocess.run([*command, DOCS, target]).returncode
+
+
+def forget_if_pages_went(work, site, languages):
+    """Start from nothing when the list of pages changed: Sphinx leaves those of deleted ones."""
+    sources = "\n".join(sorted(str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md")))
+    record = work / "sources.txt"
+    if not record.exists() or record.read_text(encoding="utf-8") != sources:
+        for folder in (work / "doctrees", *(site / code for code in languages)):
+            shutil.rmtree(folder, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    record.write_text(sources, encoding="utf-8")
+
+
+def write_root(site, languages):
+    """Write the page that sends a reader of the site's root to a language."""
+    page = (DOCS / "redirect-index.html").read_text(encoding="utf-8")
+    address = os.environ.get("REFNET_SITE_URL", "").rstrip("/")
+    links = [
+        f'<link rel="alternate" hreflang="{tag}" href="{address}/{folder}">'
+        for tag, folder in [*((c.replace("_", "-"), f"{c}/") for c in languages), ("x-default", "")]
+    ]
+    page = page.replace("<!-- alternates -->\n", "\n".join([*links, ""]) if address else "")
+    (site / "index.html").write_text(page, encoding="utf-8")
+
+
+def build(site, work):
+    """Build each language, stop at the first that fails, and return the exit code."""
+    languages = ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
+    forget_if_pages_went(work, site, languages)
+    for code in languages:
+        print(f"building {site / code}", flush=True)
+        doctrees = work / "doctrees" / code
+        failed = sphinx("html", site / code, doctrees, "-W", "-D", f"language={code}")
+        if failed:
+            # Sphinx has stored the pages that it warned about: a second run would pass in silence
+            shutil.rmtree(doctrees, ignore_errors=True)
+            print(f"the site in {code} has errors, see above", file=sys.stderr)
+            return failed
+    write_root(site, languages)
+    print(f"\nThe site is ready. Open {site / 'index.html'} in a browser, or serve it:")
+    print(f"  python -m http.server --directory {os.path.relpath(site)} 8000")
+    print("and open http://localhost:8000/")
+    return 0
+
+
+def update_po(work):
+    """Bring the .po files up to date; only sphinx-intl writes them, so that diffs stay small."""
+    shutil.rmtree(work / "gettext", ignore_errors=True)
+    failed = sphinx("gettext", work / "gettext", work / "doctrees" / "gettext")
+    if failed:
+        return failed
+    folders = ["-p", work / "gettext", "-d", DOCS / "locales"]
+    command = ["-m", "sphinx_intl", "update", *folders, "-l", "zh_CN", "-w", "0", "--no-obsolete"]
+    return subprocess.run([sys.executable, *command]).returncode
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--site", type=Path, default=ROOT / "site", help="folder of the result")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/docs", help="Sphinx's memory")
+    parser.add_argument("--update-po", action="store_true", help="refresh the .po files instead")
+    arguments = parser.parse_args()
+    work = arguments.work.resolve()
+    sys.exit(update_po(work) if arguments.update_po else build(arguments.site.resolve(), work))

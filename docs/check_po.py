@@ -1,0 +1,131 @@
+"""The translation gate: fail unless each message of each page has a complete, current translation.
+
+`python docs/check_po.py` extracts the messages of the pages and templates, compares them with
+docs/locales/zh_CN, and prints each problem with its place in the .po file and in the English page.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import polib
+from markdown_it.renderer import RendererHTML
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
+
+DOCS = Path(__file__).resolve().parent
+EXTENSIONS = {"amsmath", "attrs_inline", "dollarmath"}
+MARKDOWN = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML)
+# Docstrings are reStructuredText: roles, code, links, citations, and emphasis where it may stand
+RST = re.compile(r":[\w:+-]+:`[^`]*`|``.+?``|`[^`]+`__?|\[[\w#*-]+\]_")
+EMPHASIS = re.compile(
+    r"(?<![^\s\\(\[{<（“《，。；：、])(\*\*|\*(?!\*))(?=\S).+?(?<=\S)\1(?![^\W_])", re.DOTALL
+)
+
+
+def target(content):
+    """Return what a role points at: a `title <target>` may have its title translated."""
+    explicit = re.fullmatch(r".*<([^<>]*)>", content, re.DOTALL)
+    return explicit[1] if explicit else content
+
+
+def pieces(text, is_rst):
+    """Count what a translation must keep: roles, maths, code, links, notes, pictures, HTML."""
+    if is_rst:
+        found = [re.sub(r"`.*<", "`<", piece) for piece in RST.findall(text)]
+        return Counter(found + ["emphasis"] * len(EMPHASIS.findall(RST.sub("", text))))
+    found = Counter()
+    for block in MARKDOWN.parse(text):
+        for token in [block, *(block.children or [])]:
+            match token.type:
+                case "myst_role":
+                    found[f"{{{token.meta['name']}}}`{target(token.content)}`"] += 1
+                case "math_inline" | "math_inline_double" | "math_block" | "amsmath":
+                    found[f"${token.content}$"] += 1
+                case "code_inline" | "fence" | "code_block":
+                    found[f"`{token.content}`"] += 1
+                case "link_open":
+                    found[f"link to {token.attrs['href']}"] += 1
+                case "image":
+                    found[f"picture {token.attrs['src']}"] += 1
+                case "footnote_ref":
+                    found[f"[^{token.meta['label']}]"] += 1
+                case "html_inline" | "html_block":
+                    found[token.content] += 1
+                case "text":  # emphasis that CommonMark does not close stays as asterisks
+                    for sign in re.findall(r"[*`]+|\$", token.content):
+                        found[f"literal {sign}"] += 1
+    return found
+
+
+def problems_of(entry, is_rst):
+    """Yield what is wrong with one entry of a .po file that the pages ask for."""
+    if entry.fuzzy:
+        yield "fuzzy"
+    if not entry.msgstr.strip():
+        yield "not translated"
+        return
+    words = re.findall(r"\b[a-z]{3,}\b", re.sub(r"`[^`]*`|\$[^$]*\$", "", entry.msgid))
+    if entry.msgstr == entry.msgid and len(words) > 1:
+        yield "left in English"
+    want, have = pieces(entry.msgid, is_rst), pieces(entry.msgstr, is_rst)
+    if want != have:
+        lost, new = " ".join((want - have).elements()), " ".join((have - want).elements())
+        yield f"not the same code, maths, roles or links: lost [{lost}], new [{new}]"
+
+
+def check(pots, pos):
+    """Return one line for each problem, beginning with its place."""
+    found = []
+    templates = {path.relative_to(pots).with_suffix(".po") for path in pots.rglob("*.pot")}
+    for path in sorted(path.relative_to(pos) for path in pos.rglob("*.po")):
+        if path not in templates:
+            found.append(f"{pos / path}:1: stale: no page has this name")
+    for name in sorted(templates):
+        path, pot = pos / name, polib.pofile(str(pots / name.with_suffix(".pot")))
+        wanted = {
+            entry.msgid: [
+                f"{Path(pots, file).resolve()}:{line}" for file, line in entry.occurrences
+            ]
+            for entry in pot
+        }
+        if not path.exists():
+            found.append(f"{path}:1: missing: no translation of this page")
+            continue
+        for entry in polib.pofile(str(path)):
+            where, what = f"{path}:{entry.linenum}", f"{entry.msgid[:60]!r}"
+            if entry.obsolete or entry.msgid not in wanted:
+                found.append(f"{where}: {'obsolete' if entry.obsolete else 'stale'}: {what}")
+                continue
+            places = wanted.pop(entry.msgid)
+            is_rst = any(":docstring" in place for place in places)
+            found += [
+                f"{where}: {problem}: {what} ({places[0]})"
+                for problem in problems_of(entry, is_rst)
+            ]
+        found += [f"{path}:1: missing: {msg[:60]!r} ({at[0]})" for msg, at in wanted.items()]
+    return found
+
+
+def main(docs):
+    """Extract the messages of a docs folder, check its translations, and return the exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        pots = Path(folder, "pot").resolve()
+        options = ["-q", "-D", "gettext_location=1", "-d", Path(folder, "trees")]
+        command = [sys.executable, "-m", "sphinx", "-b", "gettext", *options, docs, pots]
+        failed = subprocess.run(command).returncode
+        if failed:
+            return failed
+        found = check(pots, docs / "locales" / "zh_CN" / "LC_MESSAGES")
+    print("\n".join([*found, f"translation gate: {len(found)} problems"]))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages")
+    sys.exit(main(parser.parse_args().docs.resolve()))

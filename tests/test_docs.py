@@ -1,0 +1,491 @@
+"""The site's machinery: the two builds agree, nothing is fetched, and what is broken is named."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polib
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md"))
+LANGUAGES = {"en": "en", "zh_CN": "zh-CN"}
+CHINESE = re.compile(r"[\u3400-\u9fff]")
+
+
+def run(*command, cwd=ROOT, **environment):
+    """Run Python and return its exit code and all that it printed."""
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=240,
+    )
+    return done.returncode, done.stdout
+
+
+def load(path):
+    """Import one of the build's own files, which are in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Both languages, built from nothing."""
+    folder = tmp_path_factory.mktemp("site")
+    code, output = run(DOCS / "build.py", "--site", folder / "site", "--work", folder / "work")
+    assert code == 0, output
+    assert "python -m http.server" in output
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def soup(site):
+    """Parse a built page once: soup(language, page)."""
+    parsed = {}
+
+    def parse(language, page):
+        path = site / language / f"{page}.html"
+        if path not in parsed:
+            parsed[path] = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        return parsed[path]
+
+    return parse
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A project with the same machinery, one page of its own and no figure: quick to build."""
+    kept = ("conf.py", "build.py", "conftest.py", "check_po.py", "redirect-index.html")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in kept:
+        shutil.copy(DOCS / name, docs)
+    for name in ("_ext", "_templates", "_static"):
+        shutil.copytree(DOCS / name, docs / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (docs / "locales" / "zh_CN" / "LC_MESSAGES").mkdir(parents=True)
+    (docs / "references.bib").touch()
+    (docs / "index.md").write_text("# A small page\n", encoding="utf-8")
+    (docs / "prompts.json").write_text("{}", encoding="utf-8")
+    return docs
+
+
+# ------------------------------------------------------------------ the built site
+
+
+def html_files(folder):
+    """Return the pages of a built site; the theme's own templates lie in _static."""
+    return [path for path in folder.rglob("*.html") if "_static" not in path.parts]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_show_the_same_code(soup, page):
+    english, chinese = (
+        [block.get_text() for block in soup(language, page).find_all("pre")]
+        for language in LANGUAGES
+    )
+    assert english == chinese
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_show_the_same_formulas_and_pictures(soup, page):
+    def content(language):
+        article = soup(language, page).find("article")
+        formulas = [f.get_text() for f in article.find_all(class_="math")]
+        # inline formulas of one paragraph may change places: languages differ in word order
+        return sorted(formulas), [picture["src"] for picture in article.find_all("img")]
+
+    assert content("en") == content("zh_CN")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_headings_keep_their_ids_in_both_languages(soup, page):
+    english, chinese = (
+        [s["id"] for s in soup(language, page).find("article").find_all("section")]
+        for language in LANGUAGES
+    )
+    assert english
+    assert english == chinese
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_mixes_the_languages(soup, page):
+    english = soup("en", page).find("article").get_text()
+    assert not CHINESE.search(english)
+    for paragraph in soup("zh_CN", page).find("article").find_all(["p", "h1", "figcaption"]):
+        words = re.findall(r"\b[a-z]{3,}\b", re.sub(r"\\[(\[].*?\\[)\]]", "", paragraph.get_text()))
+        in_source = paragraph.find_parent(class_=["footnote", "citation"]) or paragraph.find("code")
+        assert CHINESE.search(paragraph.get_text()) or len(words) < 3 or in_source, paragraph
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_leads_to_itself_in_the_other_language(site, language):
+    pages = html_files(site / language)
+    assert len(pages) >= len(PAGES)
+    for path in pages:
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        assert page.html["lang"] == LANGUAGES[language]
+        (link,) = {a["href"] for nav in page.select(".lang-switch") for a in nav.find_all("a")}
+        other = (path.parent / link).resolve()
+        assert other.exists()
+        assert other.relative_to(site).parts[0] in LANGUAGES.keys() - {language}
+        assert other.relative_to(site).parts[1:] == path.relative_to(site).parts[1:]
+
+
+def test_no_request_leaves_the_site(site):
+    outside = re.compile(r"^(https?:)?//")
+    for path in html_files(site):
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        loaded = [tag.get("src") for tag in page.find_all(src=True)]
+        loaded += [tag["poster"] for tag in page.find_all(poster=True)]
+        loaded += [
+            link["href"]
+            for link in page.find_all("link")
+            if not {"canonical", "alternate"} & set(link.get("rel", []))
+        ]
+        assert [url for url in loaded if outside.match(url)] == [], path
+        for url in loaded:
+            if not url.startswith(("data:", "#")):
+                target = url.split("?")[0].split("#")[0]
+                assert (path.parent / target).exists(), f"{path}: {url}"
+    for path in site.rglob("*.css"):
+        found = re.findall(r"(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')]+)", path.read_text())
+        assert found == [], path
+
+
+def test_the_root_leads_to_both_languages(site):
+    page = BeautifulSoup((site / "index.html").read_text(encoding="utf-8"), "html.parser")
+    links = {a["href"]: a["lang"] for a in page.find_all("a")}
+    assert links == {f"{folder}/index.html": tag for folder, tag in LANGUAGES.items()}
+    assert all((site / link).exists() for link in links)
+
+
+def test_the_address_of_the_site_gives_canonical_and_language_links(small):
+    site, address = small.parent / "site", "https://course.example"
+    code, output = run(
+        small / "build.py",
+        *("--site", site, "--work", small.parent / "work"),
+        REFNET_SITE_URL=address,
+        REFNET_REPO_URL="https://forge.example/people/refnet",
+    )
+    assert code == 0, output
+    for language in LANGUAGES:
+        page = BeautifulSoup((site / language / "index.html").read_text("utf-8"), "html.parser")
+        canonical = page.find("link", rel="canonical")["href"]
+        assert canonical == f"{address}/{language}/index.html"
+        others = {a["hreflang"]: a["href"] for a in page.find_all("link", rel="alternate")}
+        assert others["zh-CN"] == f"{address}/zh_CN/index.html"
+        assert others["x-default"] == f"{address}/en/index.html"
+        edit = "https://forge.example/people/refnet/edit/main/docs/index.md"
+        assert page.find("a", href=edit)
+    root = (site / "index.html").read_text(encoding="utf-8")
+    assert f'hreflang="zh-CN" href="{address}/zh_CN/"' in root
+
+
+def test_chinese_is_searched_by_pairs_of_characters():
+    search = load(DOCS / "_ext" / "zh_search.py").ChineseBigrams({})
+    assert search.split("全连接层 Linear 层") == ["全连", "连接", "接层", "Linear", "层"]
+    assert search.word_filter("连接")
+    assert not search.word_filter("的")
+
+
+def test_a_warning_fails_the_build_every_time(small):
+    (small / "index.md").write_text("# A page\n\n```{nowhere}\n```\n", encoding="utf-8")
+    command = [small / "build.py", "--site", small.parent / "site", "--work", small.parent / "work"]
+    for _ in ("first", "second: Sphinx would take the page from its memory, without the warning"):
+        code, output = run(*command)
+        assert code != 0
+        assert re.search(r"index\.md:3:.*nowhere", output), output
+        assert "the site in en has errors" in output
+
+
+def test_a_deleted_page_leaves_the_site(small):
+    extra = small / "extra.md"
+    extra.write_text("---\norphan: true\n---\n# Extra\n", encoding="utf-8")
+    command = [small / "build.py", "--site", small.parent / "site", "--work", small.parent / "work"]
+    assert run(*command)[0] == 0
+    assert (small.parent / "site" / "en" / "extra.html").exists()
+    extra.unlink()
+    assert run(*command)[0] == 0
+    assert not (small.parent / "site" / "en" / "extra.html").exists()
+
+
+# ------------------------------------------------------------------ figures
+
+
+@pytest.fixture
+def draw(small):
+    """Write a figure script, run the step of the build that draws, return code and output."""
+    (small / "figures").mkdir()
+    trees = small.parent / "trees"
+
+    def build(body):
+        script = (
+            "import matplotlib.pyplot as plt\n\ndef draw():\n    figure, axis = plt.subplots()\n"
+        )
+        script += f"    {body}\n    return figure\n"
+        (small / "figures" / "one.py").write_text(script, encoding="utf-8")
+        return run("-m", "sphinx", "-q", "-b", "gettext", "-d", trees, small, small.parent / "pot")
+
+    build.result = small / "_generated" / "figures" / "one.svg"
+    return build
+
+
+def test_a_figure_is_drawn_again_only_when_its_script_changes(draw):
+    code, output = draw("axis.plot([0, 1])")
+    assert code == 0, output
+    first = draw.result.read_bytes()
+    os.utime(draw.result, (0, 0))
+    draw("axis.plot([0, 1])")
+    assert draw.result.stat().st_mtime == 0
+    draw("axis.plot([1, 0])")
+    assert draw.result.read_bytes() != first
+    draw("axis.plot([0, 1])")
+    assert draw.result.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise ValueError('no such curve')", "ValueError: no such curve"),
+        ("axis.set_title('误差')", "Glyph .* missing"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_fails_the_build(draw, body, reason):
+    code, output = draw(body)
+    assert code != 0
+    assert re.search(rf"docs/figures/one\.py: .*{reason}", output), output
+    assert not draw.result.exists()
+
+
+# ------------------------------------------------------------------ translation gate
+
+
+@pytest.fixture(scope="session")
+def gate():
+    return load(DOCS / "check_po.py")
+
+
+def test_every_message_is_translated(gate):
+    assert gate.main(DOCS) == 0
+
+
+def test_a_deleted_translation_fails_the_gate_which_names_its_place(small):
+    (small / "index.md").write_text("# A page\n\nOne sentence.\n", encoding="utf-8")
+    folder = small / "locales" / "zh_CN" / "LC_MESSAGES"
+    shutil.copy(DOCS / "locales/zh_CN/LC_MESSAGES/sphinx.po", folder)
+    text = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    text += 'msgid "A page"\nmsgstr "一页"\n\nmsgid "One sentence."\nmsgstr "一句话。"\n'
+    (folder / "index.po").write_text(text, encoding="utf-8")
+    assert run(small / "check_po.py") == (0, "translation gate: 0 problems\n")
+
+    (folder / "index.po").write_text(text.replace("一句话。", ""), encoding="utf-8")
+    code, output = run(small / "check_po.py")
+    assert code == 1
+    place = f"{folder / 'index.po'}:7: not translated: 'One sentence.' ({small / 'index.md'}:3)"
+    assert place in output
+
+
+ENGLISH = "Use **`step`** with {ref}`the loss <eq-loss>`, $x^2$ and [this](page.md)."
+CHINESE_TEXT = "用 **`step`** 配合 {ref}`损失 <eq-loss>`、$x^2$ 和[这里](page.md)。"
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese", "problem"),
+    [
+        (ENGLISH, CHINESE_TEXT, None),
+        (ENGLISH, CHINESE_TEXT.replace("`step`", "`stop`"), "lost [`step`], new [`stop`]"),
+        (ENGLISH, CHINESE_TEXT.replace("$x^2$", "x²"), "lost [$x^2$]"),
+        (ENGLISH, CHINESE_TEXT.replace("(page.md)", "(pages.md)"), "lost [link to page.md]"),
+        (ENGLISH, CHINESE_TEXT.replace("<eq-loss>", "<eq>"), "lost [{ref}`eq-loss`]"),
+        ("**Scaling.** Then go.", "**缩放。**然后继续。", "new [literal ** literal **]"),
+        ("**Scaling.** Then go.", "**缩放。** 然后继续。", None),
+        ("A source {cite:p}`he2015` here.", "这里有出处。", "lost [{cite:p}`he2015`]"),
+        ("What a net cannot do.", "What a net cannot do.", "left in English"),
+        ("Fashion-MNIST", "Fashion-MNIST", None),
+    ],
+)
+def test_a_translation_keeps_code_maths_roles_and_links(gate, english, chinese, problem):
+    entry = polib.POEntry(msgid=english, msgstr=chinese)
+    found = list(gate.problems_of(entry, is_rst=False))
+    assert len(found) == (problem is not None), found
+    assert problem is None or problem in found[0]
+
+
+@pytest.mark.parametrize(
+    ("chinese", "problem"),
+    [
+        ("**x** （*张量*）-- 宽度为 :math:`D`，见 :class:`~torch.Tensor` 与 ``len``。", None),
+        (
+            "**x** （*张量*）-- 宽度为 :math:`O`，见 :class:`~torch.Tensor` 与 ``len``。",
+            "lost [:math:`D`]",
+        ),
+        (
+            "**x** （*张量*）-- 宽度为 :math:`D`，见 :class:`~torch.Tensor` 与 len。",
+            "lost [``len``]",
+        ),
+        (
+            "**x**张量，宽度为 :math:`D`，见 :class:`~torch.Tensor` 与 ``len``。",
+            "lost [emphasis emphasis]",
+        ),
+    ],
+)
+def test_a_translated_docstring_keeps_its_code_and_roles(gate, chinese, problem):
+    english = "**x** (*tensor*) -- The width is :math:`D`, see :class:`~torch.Tensor` and ``len``."
+    found = list(gate.problems_of(polib.POEntry(msgid=english, msgstr=chinese), is_rst=True))
+    assert len(found) == (problem is not None), found
+    assert problem is None or problem in found[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda po: po[0].flags.append("fuzzy"), "index.po:5: fuzzy: 'A page'"),
+        (lambda po: setattr(po[0], "obsolete", True), "obsolete: 'A page'"),
+        (lambda po: setattr(po[0], "msgid", "Another page"), "stale: 'Another page'"),
+        (lambda po: po.remove(po[0]), "index.po:1: missing: 'A page'"),
+    ],
+)
+def test_an_entry_that_does_not_fit_the_page_fails_the_gate(gate, tmp_path, damage, problem):
+    pots, pos = tmp_path / "pot", tmp_path / "po"
+    for folder, msgstr, name in ((pots, "", "index.pot"), (pos, "一页", "index.po")):
+        folder.mkdir()
+        catalog = polib.POFile()
+        catalog.metadata = {"Content-Type": "text/plain; charset=utf-8"}
+        catalog.append(polib.POEntry(msgid="A page", msgstr=msgstr, occurrences=[("a.md", "1")]))
+        catalog.save(str(folder / name))
+    assert gate.check(pots, pos) == []
+
+    catalog = polib.pofile(str(pos / "index.po"))
+    damage(catalog)
+    catalog.save()
+    assert problem in "\n".join(gate.check(pots, pos))
+
+
+def test_a_page_without_catalog_and_a_catalog_without_page_fail_the_gate(gate, tmp_path):
+    for name in ("pot/new.pot", "po/old.po"):
+        (tmp_path / name).parent.mkdir()
+        polib.POFile().save(str(tmp_path / name))
+    found = "\n".join(gate.check(tmp_path / "pot", tmp_path / "po"))
+    assert "new.po:1: missing: no translation of this page" in found
+    assert "old.po:1: stale: no page has this name" in found
+
+
+# ------------------------------------------------------------------ prompts
+
+
+def pytest_pages(docs, *options, **environment):
+    return run(
+        "-m", "pytest", "-p", "no:cacheprovider", *options, docs, cwd=docs.parent, **environment
+    )
+
+
+def page_of(docs, text, count=None):
+    (docs / "page.md").write_text(text, encoding="utf-8")
+    if count is not None:
+        (docs / "prompts.json").write_text(json.dumps({"page.md": count}), encoding="utf-8")
+
+
+def test_every_prompt_is_an_item_with_its_line(small):
+    page_of(small, "# P\n\n- in a list:\n\n  ```pycon\n  >>> a = 1\n  >>> a\n  1\n  ```\n", count=2)
+    code, output = pytest_pages(small, "-v")
+    assert code == 0, output
+    assert "page.md::line:6,column:1 PASSED" in output
+    assert "page.md::line:7,column:1 PASSED" in output
+    assert "     2  page.md" in output
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("0.33", "0.34"), ("0.33", "0.32"), ("3", "4"), ("[0.333, 1]", "[0.333, 2]")],
+)
+def test_a_changed_number_fails_and_is_named_by_page_and_line(small, right, wrong):
+    prompt = {"3": "1 + 2", "0.33": "1 / 3"}.get(right, "[1 / 3, 1]")
+    page = f"# P\n\n```python\n>>> import math\n>>> {prompt}\n{right}\n```\n"
+    page_of(small, page, count=2)
+    assert pytest_pages(small)[0] == 0
+    page_of(small, page.replace(right, wrong))
+    code, output = pytest_pages(small)
+    assert code == 1
+    assert "page.md:5:" in output
+    assert wrong in output
+
+
+def test_a_tolerance_is_written_above_the_fence(small):
+    page = (
+        "# P\n\n% tolerance 0.02: processors round differently\n```python\n>>> 0.7123\n0.70\n```\n"
+    )
+    page_of(small, page, count=1)
+    assert pytest_pages(small)[0] == 0
+    page_of(small, page.replace("0.70", "0.68"))
+    assert pytest_pages(small)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("# P\n\n    >>> 1\n    1\n", r"prompts that would not run:\n.*page\.md:3"),
+        ("# P\n\n```text\n>>> 1\n1\n```\n", r"prompts that would not run:\n.*page\.md:4"),
+        ("# P\n\n```python\nx = 1\n```\n", r"page\.md:3: Python code without a `>>>` prompt"),
+        (
+            "# P\n\n% need-data\n```python\n>>> 1\n1\n```\n",
+            r"page\.md:4: unknown mark '% need-data'",
+        ),
+        ("# P\n\n```python\n>>> 1\n1\n```\n", r"page\.md: expected 2 prompts, got 1"),
+        (
+            "# P\n\n% needs-data\n```python\n>>> n = 1\n```\n\n```python\n>>> n\n1\n```\n",
+            r"page\.md:8: 'n' comes from a fence marked needs-data",
+        ),
+    ],
+)
+def test_no_prompt_is_left_out_in_silence(small, page, reason):
+    page_of(small, page, count=2)
+    code, output = pytest_pages(small)
+    assert code != 0
+    assert re.search(reason, output), output
+
+
+def test_without_the_data_its_prompts_are_skipped_with_the_reason_or_fail_on_demand(small):
+    page_of(small, "# P\n\n% needs-data\n```python\n>>> 1\n2\n```\n", count=1)
+    # The system's folder of the data is a setting of refnet.download: point it at an empty one
+    start = "import sys, pathlib, pytest, refnet.download as d; d.DEBIAN = pathlib.Path('none');"
+    start += "sys.exit(pytest.main(['-p', 'no:cacheprovider', 'docs']))"
+    nowhere = {name: str(small.parent / "none") for name in ("XDG_CACHE_HOME", "REFNET_DATA")}
+    nowhere |= {"REFNET_OFFLINE": "1", "REFNET_REQUIRE_DATA": ""}
+
+    code, output = run("-c", start, cwd=small.parent, **nowhere)
+    assert code == 0, output
+    assert "1 skipped" in output
+    assert re.search(r"the real Fashion-MNIST is not on this machine: apt-get install", output)
+
+    code, output = run("-c", start, cwd=small.parent, **nowhere | {"REFNET_REQUIRE_DATA": "1"})
+    assert code == 1
+    assert "REFNET_REQUIRE_DATA=1, but the real Fashion-MNIST is not on this machine" in output
+
+
+def test_a_page_runs_on_the_device_asked_for_in_a_folder_of_its_own(small):
+    page = "# P\n\n```python\n>>> import os\n>>> os.environ['REFNET_DEVICE']\n'cpu'\n"
+    page += (
+        ">>> os.listdir()\n[]\n>>> print(\"tensor([1.], device='cuda:0')\")\ntensor([1.])\n```\n"
+    )
+    page_of(small, page, count=4)
+    code, output = pytest_pages(small, REFNET_DEVICE="cpu")
+    assert code == 0, output
+    page_of(small, page.replace("'cpu'", "'cuda'"))
+    code, output = pytest_pages(small, REFNET_DEVICE="cuda")
+    assert code == 0, output
