@@ -123,7 +123,7 @@ def test_headings_keep_their_ids_in_both_languages(soup, page):
     assert english == chinese
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"reference/glossary"}))  # both, on purpose
 def test_no_page_mixes_the_languages(soup, page):
     english = soup("en", page).find("article").get_text()
     assert not CHINESE.search(english)

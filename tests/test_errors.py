@@ -100,7 +100,8 @@ def test_features_of_the_wrong_kind_or_shape_are_named(x, kind, words):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("v"), TypeError("t"), errors.DataError("d"), OSError("o"), ImportError("i")]
+    "error",
+    [ValueError("v"), TypeError("t"), errors.DataError("d"), OSError("o"), ImportError("i")],
 )
 def test_a_script_that_fails_prints_one_line_and_exits_with_2(error, monkeypatch, capsys):
     def main(n):

@@ -10,19 +10,26 @@ SRC = Path(__file__).parents[1] / "src" / "refnet"
 FLOOR = {
     "errors": 0,
     "by_hand": 0,
+    "transfer": 0,
     "devices": 1,
     "init": 1,
     "download": 1,
+    "idx": 1,
+    "transforms": 1,
     "datasets": 2,
     "images": 2,
+    "samplers": 2,
     "linear": 2,
     "batchnorm": 2,
     "activations": 2,
     "loader": 3,
     "sequential": 3,
+    "measures": 3,
     "models": 4,
+    "batches": 4,
     "history": 5,
     "checkpoint": 5,
+    "pictures": 5,
     "trainers": 6,
     "plots": 7,
     "deploy": 7,
@@ -30,7 +37,16 @@ FLOOR = {
     "__init__": 9,
 }
 WITNESS = "by_hand"  # shares no code with the layers: tests and tutorials alone import it
-DATA_TOWER = {"download", "datasets", "images", "loader"}
+DATA_TOWER = {
+    "transfer",
+    "download",
+    "idx",
+    "datasets",
+    "images",
+    "samplers",
+    "transforms",
+    "loader",
+}
 MODEL_TOWER = {"init", "linear", "batchnorm", "activations", "sequential", "models"}
 FILES = sorted(SRC.glob("*.py"), key=lambda path: path.stem)
 

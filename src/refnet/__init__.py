@@ -25,10 +25,11 @@ from refnet.idx import read_idx
 from refnet.images import ImagePixels, draw_text
 from refnet.linear import Linear
 from refnet.loader import Loader
+from refnet.measures import Metrics
 from refnet.models import LeNet, linear_classifier, mlp, overfit_net, xor_net
 from refnet.samplers import RandomSampler, SequentialSampler
 from refnet.sequential import Sequential, fully_connected
-from refnet.trainers import Metrics, Trainer
+from refnet.trainers import Trainer
 from refnet.transforms import Normalize, Rescale
 
 __version__ = version("refnet")

@@ -1,0 +1,65 @@
+"""A net with one hidden layer, 784-256-10, on the full Fashion-MNIST."""
+
+import argparse
+import warnings
+
+import torch
+
+import refnet
+
+
+def load(data, or_sample):
+    """Return training and test set; the embedded sample if asked for and there is no other."""
+    try:
+        return refnet.FashionMNIST(data), refnet.FashionMNIST(data, train=False)
+    except refnet.MissingDataError as error:
+        if not or_sample:
+            raise
+        note = "NOT the full set: training on the embedded sample of 3,000 pictures instead"
+        warnings.warn(f"{note}, since {error}", stacklevel=2)
+        return refnet.FashionMNIST(sample=True), refnet.FashionMNIST(train=False, sample=True)
+
+
+def main(
+    device="auto", seed=0, epochs=5, batch_size=64, lr=0.01, hidden=256, data=None, or_sample=False
+):
+    """Train the net on 60,000 pictures; return its accuracy on the other 10,000."""
+    refnet.seed_everything(seed)
+    train, test = load(data, or_sample)
+    pixels = train.images.float()
+    normalize = refnet.Normalize(pixels.mean(), pixels.std())
+
+    order = refnet.RandomSampler(train, batch_size, seed=seed)
+    train_loader = refnet.Loader(train, order, normalize)
+    test_loader = refnet.Loader(test, refnet.SequentialSampler(test, 1000), normalize)
+
+    model = refnet.mlp(hidden)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    trainer = refnet.Trainer(model, optimizer, device=device)
+    history = trainer.fit(train_loader, test_loader, epochs=epochs)
+
+    last = history.rows[-1]
+    print(f"test accuracy {last.val_acc:.4f} on {len(test)} pictures, trained on {len(train)}")
+    return {
+        "test_accuracy": last.val_acc,
+        "train_loss": last.train_loss,
+        "train_samples": len(train),
+        "test_samples": len(test),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto")
+    parser.add_argument("--seed", type=int, default=0, help="seed of start values and order")
+    parser.add_argument("--epochs", type=int, default=5, help="passes over the training set")
+    parser.add_argument("--batch-size", type=int, default=64, help="pictures a step")
+    parser.add_argument("--lr", type=float, default=0.01, help="learning rate")
+    parser.add_argument("--hidden", type=int, default=256, help="neurons in the hidden layer")
+    parser.add_argument("--data", help="the only folder to look in; fetched into it if missing")
+    parser.add_argument(
+        "--or-sample",
+        action="store_true",
+        help="where the set cannot be had, train on the few thousand pictures that refnet carries",
+    )
+    refnet.run_script(main, parser)

@@ -1,0 +1,173 @@
+"""The commands ``python -m refnet data`` and ``doctor``: the data sets, and all else it needs.
+
+Floor 8: may import all below.
+"""
+
+import argparse
+import contextlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+import torch
+
+from refnet.datasets import MNIST, FashionMNIST
+from refnet.devices import all_devices, choose_device, describe
+from refnet.download import find_file, ways_out
+from refnet.errors import DataError, RefnetError, check_path
+from refnet.idx import SHA256, SHAPES, check_file
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, or 1 where something is wrong, 2 on misuse.
+
+    Examples
+    --------
+    >>> main(["data", "--root", "no/such/folder"])  # doctest: +ELLIPSIS
+    fashion-mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch. ...
+    mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch. ...
+    0
+    """
+    parser = argparse.ArgumentParser(prog="python -m refnet")
+    commands = parser.add_subparsers(required=True)
+    add_data(commands)
+    add_doctor(commands)
+    options = vars(parser.parse_args(arguments))
+    command = options.pop("command")
+    try:
+        return int(command(**options))
+    except (RefnetError, ValueError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+
+def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the sub-command ``data``."""
+    parser = commands.add_parser("data", help="list the data sets; fetch and verify them")
+    parser.add_argument("--root", help="the only folder to look in and to fetch into")
+    parser.add_argument("--fetch", action="store_true", help="fetch what is missing")
+    parser.add_argument("--verify", action="store_true", help="read and check every file found")
+    parser.set_defaults(command=data)
+
+
+def data(root: str | None = None, fetch: bool = False, verify: bool = False) -> int:
+    """Print where each set was found, and with ``verify`` what each file is; 1 if one is wrong."""
+    folder = None if root is None else check_path("--root", "root", root)
+    wrong = 0
+    for kind in SHA256:
+        if fetch:
+            wrong += _fetch(kind, folder)
+        found = {name: find_file(kind, name, folder) for name in SHAPES}
+        paths = [path for path in found.values() if path is not None]
+        lines, bad = _verify(kind, found) if verify else ([], 0)
+        wrong += bad
+        places = ", ".join(sorted({str(path.parent) for path in paths}))
+        state = "not checked (--verify does that)"
+        if verify:
+            state = f"{bad} wrong" if bad else "checked"
+        if len(paths) == len(SHAPES):
+            print(f"{kind}: found in {places}, {state}")
+        else:
+            where = f" in {places or root}" if places or root else ""
+            count = f"{len(paths)} of {len(SHAPES)} files{where}"
+            print(f"{kind}: {count}. Get it: python -m refnet data --fetch. {ways_out(kind)}")
+        print("".join(f"  {line}\n" for line in lines), end="")
+    return int(wrong > 0)
+
+
+def _fetch(kind: str, root: Path | None) -> int:
+    """Fetch the missing files of a set; return 1, with the reason printed, if that fails."""
+    try:
+        for train in (True, False):
+            (FashionMNIST if kind == "fashion-mnist" else MNIST)(root, train)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _verify(kind: str, found: dict[str, Path | None]) -> tuple[list[str], int]:
+    """Return one line for each file found, and how many are wrong."""
+    lines, wrong = [], 0
+    for name, path in found.items():
+        if path is not None:
+            try:
+                how = check_file(kind, name, path)[1]
+                by = "sha256" if how == "sha256" else "structure alone: not the published bytes"
+                lines.append(f"{path}: right, by {by}")
+            except DataError as error:
+                lines.append(f"WRONG: {error}")
+                wrong += 1
+    return lines, wrong
+
+
+NEEDED = ("numpy", "torch", "opencv-python", "matplotlib", "tqdm", "filelock", "platformdirs")
+EXTRAS = {
+    "tensorboard": "History.to_tensorboard",
+    "onnx": "deploy.to_onnx",
+    "onnxscript": "deploy.to_onnx",
+    "onnxruntime": "deploy.check_parity",
+}
+
+
+def add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the sub-command ``doctor``."""
+    parser = commands.add_parser("doctor", help="say what is there, and what to do about the rest")
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    parser.set_defaults(command=doctor)
+
+
+def doctor(as_json: bool = False) -> int:
+    """Print versions, devices, data and free disk, then what to do; 1 if training cannot work."""
+    versions = {name: _version(name) for name in ("refnet", *NEEDED, *EXTRAS)}
+    broken = [f"pip install {name}" for name in NEEDED if versions[name] is None]
+    todo = [
+        f"pip install {name}  (for {use})" for name, use in EXTRAS.items() if not versions[name]
+    ]
+    try:
+        device = str(choose_device())
+    except ValueError as error:
+        device = "none"
+        broken.append(str(error))
+    found = {}
+    for kind in SHA256:
+        found[kind] = sum(find_file(kind, name, None) is not None for name in SHAPES)
+        if found[kind] < len(SHAPES):
+            todo.append(f"{kind}: {ways_out(kind)}")
+    cache = platformdirs.user_cache_path("refnet")
+    disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    report = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        **{f"version of {name}": version or "missing" for name, version in versions.items()},
+        "device": device,
+        "devices": [describe(each) for each in all_devices()],
+        "threads": torch.get_num_threads(),
+        **{f"files of {kind}": f"{n} of {len(SHAPES)}" for kind, n in found.items()},
+        "free disk": f"{shutil.disk_usage(disk).free / 2**30:.1f} GiB at {disk}",
+        "broken": broken,
+        "to do": todo,
+    }
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        for name, value in report.items():
+            lines = value if isinstance(value, list) else [value]
+            print(f"{name + ':':<26}" + f"\n{'':<26}".join(map(str, lines or ["nothing"])))
+    return int(bool(broken))
+
+
+def _version(name: str) -> str | None:
+    for package in (name, f"{name}-headless"):  # OpenCV comes with or without windows
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""From the training graph to a static one: a net as a file that runs without its Python code.
+
+Floor 7: may import errors and batches. Needs the extra ``refnet[deploy]`` for ONNX.
+"""
+
+import contextlib
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from refnet.batches import evaluating
+from refnet.errors import sentence
+
+
+def export(model: nn.Module, example: Tensor, path: str | Path) -> Path:
+    """Write the evaluation graph of a model as a ``.pt2`` file for any batch size; return its path.
+
+    ``torch.export.load(path).module()(x)`` runs it, in a process that knows torch and nothing of
+    the model's class.
+
+    Parameters
+    ----------
+    model : Module
+        Its mode and its weights stay as they are.
+    example : Tensor, shape (N, ...)
+        An input as in use. N is free in the file; all other sizes are fixed by the example.
+    path : str or Path
+        Ends in ``.pt2``; its folder is made if missing.
+
+    Raises
+    ------
+    ValueError
+        If the forward pass depends on values, as in ``if x.sum() > 0``: a graph has no such
+        choice. Also if the path has another ending or cannot be written.
+
+    References
+    ----------
+    PyTorch documentation, "torch.export", section Limitations of torch.export.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> path = export(net, torch.zeros(1, 4), tempfile.mkdtemp() + "/net.pt2")
+    >>> torch.export.load(path).module()(torch.zeros(5, 4)).shape
+    torch.Size([5, 3])
+    """
+    where, path = "deploy.export", _path("deploy.export", path, ".pt2")
+    program = _program(where, model, example)
+    with _writing(where, path):
+        torch.export.save(program, path)
+    return path
+
+
+def to_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
+    """Write the evaluation graph of a model as one ONNX file for any batch size; return its path.
+
+    The input is named ``x`` and the output ``logits``; ONNX Runtime and others run the file
+    without torch. Parameters and errors are those of :func:`export`, with ``.onnx`` for the
+    ending, and ImportError where onnx or onnxscript is missing.
+    """
+    where, path = "deploy.to_onnx", _path("deploy.to_onnx", path, ".onnx")
+    _need(where, "onnx", "onnxscript")
+    program = _program(where, model, example)
+    with _writing(where, path), _quiet():
+        written = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=["x"],
+            output_names=["logits"],
+            verbose=False,
+        )
+        assert written is not None  # None belongs to the exporter of old
+        written.save(str(path), external_data=False)  # one file, not two
+    return path
+
+
+def check_parity(model: nn.Module, path: str | Path, x: Tensor, tolerance: float = 1e-5) -> float:
+    """Return the largest difference between a model's logits and those of its exported file.
+
+    Parameters
+    ----------
+    model : Module
+        The one that was exported, on the CPU.
+    path : str or Path
+        A ``.pt2`` or ``.onnx`` file; the latter is run by ONNX Runtime.
+    x : Tensor, shape (N, ...)
+    tolerance : float
+        Largest difference allowed.
+
+    Raises
+    ------
+    ValueError
+        If a logit differs by more than ``tolerance``, or a sample is put into another class.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> net = nn.Linear(4, 3)
+    >>> path = export(net, torch.zeros(1, 4), tempfile.mkdtemp() + "/net.pt2")
+    >>> check_parity(net, path, torch.rand(5, 4)) < 1e-5
+    True
+    """
+    where = f"deploy.check_parity({path})"
+    with evaluating(model):
+        expected = model(x)
+    if Path(path).suffix == ".pt2":
+        with torch.no_grad():
+            got = torch.export.load(path).module()(x)
+    else:
+        onnxruntime = _need(where, "onnxruntime")
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        got = torch.from_numpy(np.asarray(session.run(None, {"x": x.numpy()})[0]))
+    difference = float((got - expected).abs().max())
+    other = int((got.argmax(1) != expected.argmax(1)).sum())
+    if other or not difference <= tolerance:
+        found = f"{difference:g}, and {other} samples in another class"
+        do = "Export the model again."
+        raise ValueError(sentence(where, f"differences up to {tolerance:g}", found, do))
+    return difference
+
+
+def _program(where: str, model: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    if not isinstance(example, Tensor) or example.ndim < 2:
+        expected, do = "an example batch, a tensor of shape (N, ...)", "Pass one as in training."
+        got = str(tuple(example.shape)) if isinstance(example, Tensor) else type(example).__name__
+        raise TypeError(sentence(where, expected, got, do))
+    pair = example[:1].repeat_interleave(2, 0)  # a batch of 1 would be taken for a fixed size
+    batch = {0: torch.export.Dim("batch")}
+    try:
+        with evaluating(model), _quiet():
+            return torch.export.export(model, (pair,), dynamic_shapes=(batch,))
+    except Exception as error:  # torch raises many kinds here
+        first = str(error).strip().splitlines()[0]
+        expected = "a forward pass that is the same for all values"
+        do = "Write choices as torch.where, and keep sizes fixed but for the batch."
+        raise ValueError(
+            sentence(where, expected, f"{type(error).__name__}: {first}", do)
+        ) from error
+
+
+def _need(where: str, *names: str) -> Any:
+    """Return the last of the modules, all imported."""
+    try:
+        return [importlib.import_module(name) for name in names][-1]
+    except ImportError as error:
+        expected, do = " and ".join(names), "Run: pip install 'refnet[deploy]'."
+        raise ImportError(sentence(where, expected, str(error), do)) from error
+
+
+def _path(where: str, path: str | Path, suffix: str) -> Path:
+    if Path(path).suffix != suffix:
+        raise ValueError(sentence(where, f"a path ending in {suffix}", str(path), "Rename it."))
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _writing(where: str, path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()  # a clear error before torch's own
+        yield
+    except OSError as error:
+        got, do = f"{path} ({error.strerror})", "Choose another path."
+        raise ValueError(sentence(where, "a file that can be written", got, do)) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' notes about their own insides off the screen."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,158 @@
+"""From indices to batches: one gather, one scaling, on the device; no Python for each sample.
+
+Floor 3: may import errors and datasets.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from refnet.datasets import ArrayDataset
+from refnet.errors import sentence
+
+
+class Sampler(Protocol):
+    """What a Loader needs of its sampler: index tensors, and how many there are."""
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+    def __len__(self) -> int: ...
+
+
+class Loader:
+    """Batches (x, y) of a data set: one pass is one epoch.
+
+    Parameters
+    ----------
+    dataset : ArrayDataset (so XOR, MNIST, FashionMNIST too), or anything with ``len`` and ``[i]``
+        Of the first a batch is gathered at once. Of the second, which gives (sample, class index),
+        the samples are fetched one by one and stacked: right, but ten times slower or worse.
+    sampler : SequentialSampler, RandomSampler, or another iterable of index tensors with ``len``
+    transform : callable, optional
+        Maps the samples of a batch, one tensor on the device; its result is passed on as it is.
+        Without it ``x`` becomes float32 in its own unit (pixels stay in [0, 255]).
+    device : torch.device or str, optional
+        Where the batches come out: see :meth:`to`. Without it, where the data set's tensors are.
+
+    Raises
+    ------
+    ValueError
+        An empty data set; a sampler of more samples than there are; nan or inf in a batch of a
+        memmap or of a data set of one's own; samples of different shapes.
+    TypeError
+        No data set, no sampler (a batch size in its place), a label that is not a whole number.
+    IndexError
+        An index outside the data set.
+
+    Notes
+    -----
+    :class:`torch.utils.data.DataLoader` takes its samples one by one, in worker processes if asked
+    to; for data in memory one gather is faster than any number of workers.
+
+    References
+    ----------
+    PyTorch documentation, "torch.utils.data", section Loading Batched and Non-Batched Data.
+
+    Examples
+    --------
+    >>> from refnet.datasets import XOR
+    >>> from refnet.samplers import SequentialSampler
+    >>> x, y = next(iter(Loader(XOR(), SequentialSampler(4, batch_size=4))))
+    >>> x.shape, x.dtype, y.tolist()
+    (torch.Size([4, 2]), torch.float32, [0, 1, 1, 0])
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        sampler: Sampler,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            do = "For arrays write ArrayDataset(x, y)."
+            got = type(dataset).__name__
+            raise TypeError(sentence("Loader", "a data set with len and [i]", got, do))
+        if not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+            do = "Write RandomSampler(dataset, batch_size=64)."
+            raise TypeError(sentence("Loader", "a sampler", repr(sampler), do))
+        if not (transform is None or callable(transform)):
+            do = "Pass e.g. Normalize(0, 255)."
+            raise TypeError(sentence("Loader", "a callable transform", repr(transform), do))
+        count, asked = len(dataset), getattr(sampler, "n", 1)
+        if count < max(1, asked):
+            expected, do = f"{max(1, asked)} samples or more", "Make the sampler of this data set."
+            raise ValueError(sentence("Loader", expected, f"a data set of length {count}", do))
+        self.dataset, self.sampler, self.transform = dataset, sampler, transform
+        self.device = None if device is None else torch.device(device)
+        self._arrays = (dataset.x, dataset.y) if isinstance(dataset, ArrayDataset) else None
+        if self.device is not None:
+            self.to(self.device)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the sampler the epoch, counted from 0, if it wants to know."""
+        if hasattr(self.sampler, "set_epoch"):
+            self.sampler.set_epoch(epoch)
+
+    def to(self, device: torch.device | str) -> "Loader":
+        """Let the batches come out on ``device``, and return this loader.
+
+        Data that fits there (in half of a GPU's free memory) moves now, once; of larger data each
+        batch is gathered where it lies and then moved. The data set itself stays as it is.
+        """
+        self.device = torch.device(device)
+        if self._arrays is not None and self.device != self._arrays[0].device:
+            x, y = self._arrays
+            room = 2 * (x.nbytes + y.nbytes)
+            if self.device.type != "cuda" or room <= torch.cuda.mem_get_info(self.device)[0]:
+                self._arrays = x.to(self.device), y.to(self.device)
+        return self
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches: x, shape (n, ...), float32 or as the transform made it; y, int64."""
+        for index in self.sampler:
+            x, y = self._gather(index)
+            if self.device is not None:
+                x, y = x.to(self.device), y.to(self.device)
+            yield (x.to(torch.float32) if self.transform is None else self.transform(x)), y
+
+    def _gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        if self._arrays is None:
+            return _stack([self.dataset[i] for i in index.tolist()])
+        x, y = self._arrays
+        try:
+            index = index.to(x.device)
+            x, y = x.index_select(0, index), y.index_select(0, index)
+        except (IndexError, RuntimeError) as error:
+            expected, do = f"indices in 0..{len(y) - 1}", "Look at the sampler."
+            raise IndexError(sentence("Loader", expected, f"{index} ({error})", do)) from error
+        if self.dataset.on_disk:
+            _check_finite(x)
+        return x, y
+
+
+def _stack(samples: list[Any]) -> tuple[Tensor, Tensor]:
+    """Return samples (x, label) of a data set of one's own as one batch."""
+    where, do = "Loader", "Let the data set's [i] return (sample, class index), all of one shape."
+    try:
+        xs = [torch.as_tensor(x) for x, _ in samples]
+        labels = torch.as_tensor([y.item() if hasattr(y, "item") else y for _, y in samples])
+        x = torch.stack(xs) if xs else torch.empty(0)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            sentence(where, "samples (x, label) of one shape", str(error), do)
+        ) from error
+    if samples and (labels.is_floating_point() or labels.dtype == torch.bool):
+        raise TypeError(sentence(where, "whole numbers as labels", str(labels.dtype), do))
+    _check_finite(x)
+    return x, labels.to(torch.int64)
+
+
+def _check_finite(x: Tensor) -> None:
+    if x.is_floating_point() and not bool(x.isfinite().all()):
+        do = "Clean the data, or make the sampler leave such samples out."
+        raise ValueError(sentence("Loader", "finite numbers in a batch", "nan or inf", do))

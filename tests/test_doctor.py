@@ -1,0 +1,62 @@
+"""`python -m refnet doctor`: what is there, what is missing, and what to do about it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import refnet
+from refnet import __main__ as program
+from refnet.__main__ import main
+
+
+def test_doctor_names_versions_device_threads_data_and_disk(capsys, monkeypatch):
+    monkeypatch.setenv("REFNET_DEVICE", "cpu")
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for words in (
+        f"version of torch:         {torch.__version__}",
+        "device:                   cpu",
+    ):
+        assert words in out
+    assert f"threads:                  {torch.get_num_threads()}" in out
+    assert "GiB at" in out
+    assert "files of fashion-mnist:" in out
+    assert "broken:                   nothing" in out
+
+
+def test_doctor_prints_json(capsys, monkeypatch):
+    monkeypatch.setenv("REFNET_DEVICE", "cpu")
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["version of refnet"] == refnet.__version__
+    assert report["devices"][0].startswith("cpu: ")
+    assert report["broken"] == []
+
+
+def test_doctor_says_what_to_do_about_what_is_missing(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(program, "find_file", lambda *_: None)
+    monkeypatch.setattr(program, "_version", lambda name: None if name == "onnx" else "1")
+    assert main(["doctor", "--json"]) == 0
+    todo = json.loads(capsys.readouterr().out)["to do"]
+    assert any(line.startswith("pip install onnx  (for deploy.to_onnx)") for line in todo)
+    assert any("fashion-mnist" in line and "dataset-fashion-mnist" in line for line in todo)
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_doctor_ends_with_1_where_training_cannot_work(capsys, monkeypatch, as_json):
+    monkeypatch.setenv("REFNET_DEVICE", "gpu")
+    monkeypatch.setattr(program, "_version", lambda name: None if name == "tqdm" else "1")
+    assert main(["doctor", *as_json]) == 1
+    out = capsys.readouterr().out
+    assert "pip install tqdm" in out
+    assert "REFNET_DEVICE: expected" in out
+
+
+def test_doctor_runs_as_a_program():
+    command = [sys.executable, "-m", "refnet", "doctor"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""

@@ -1,0 +1,224 @@
+"""The loader: the batches that a loop over the samples would give, gathered at once."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Subset
+
+from refnet import (
+    XOR,
+    ArrayDataset,
+    FashionMNIST,
+    Loader,
+    Normalize,
+    RandomSampler,
+    SequentialSampler,
+)
+
+RNG = np.random.default_rng(0)
+PICTURES = ArrayDataset(RNG.integers(0, 256, (100, 5, 4), np.uint8), RNG.integers(0, 10, 100))
+
+
+class OneByOne:
+    """A data set of one's own, in the plainest form."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.x[i], self.y[i]
+
+
+def joined(loader):
+    batches = list(loader)
+    return torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 100, 1000])
+def test_the_batches_are_those_of_a_loop_over_the_samples(batch_size):
+    sampler = RandomSampler(PICTURES, batch_size, seed=1)
+    loader = Loader(PICTURES, sampler, Normalize(72, 90))
+    assert len(list(loader)) == len(loader) == len(sampler)
+    for index, (x, y) in zip(sampler, loader, strict=True):
+        expected = np.stack([PICTURES.x[i].numpy() for i in index]).astype(np.float32)
+        np.testing.assert_array_equal(x, (expected - 72) / 90)
+        assert y.tolist() == [int(PICTURES.y[i]) for i in index]
+        assert (x.dtype, y.dtype, x.shape[1:]) == (torch.float32, torch.int64, (5, 4))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float64", "bool"])
+def test_without_a_transform_the_numbers_become_float32(dtype):
+    data = ArrayDataset(np.array([[0, 1], [1, 1]], dtype), np.array([0, 1]))
+    x, _ = next(iter(Loader(data, SequentialSampler(2, 2))))
+    assert x.dtype == torch.float32
+    assert x.tolist() == [[0, 1], [1, 1]]
+
+
+def test_the_result_of_a_transform_is_passed_on_as_it_is():
+    x, _ = next(iter(Loader(PICTURES, SequentialSampler(100, 8), lambda x: x.double().flatten(1))))
+    assert (x.dtype, x.shape) == (torch.float64, (8, 20))
+
+
+def test_the_epoch_is_the_samplers_and_a_pass_can_be_repeated():
+    loader = Loader(PICTURES, RandomSampler(100, 10, seed=0))
+    first, again = joined(loader)[1], joined(loader)[1]
+    loader.set_epoch(1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, joined(loader)[1])
+    Loader(PICTURES, SequentialSampler(100, 10)).set_epoch(1)  # it has no epochs, and no error
+
+
+@pytest.mark.parametrize("kind", ["numpy", "tensors", "lists", "torch Subset"])
+def test_a_data_set_of_ones_own_gives_the_same_batches(kind):
+    x, y = PICTURES.x.numpy(), PICTURES.y.numpy()
+    own = {
+        "numpy": OneByOne(x, y),
+        "tensors": OneByOne(PICTURES.x, PICTURES.y),
+        "lists": OneByOne(x.tolist(), y.tolist()),
+        "torch Subset": Subset(PICTURES, range(100)),
+    }[kind]
+    sampler = RandomSampler(own, 16, seed=4)
+    for got, expected in zip(
+        Loader(own, sampler, Normalize(1, 2)),
+        Loader(PICTURES, sampler, Normalize(1, 2)),
+        strict=True,
+    ):
+        assert torch.equal(got[0], expected[0])
+        assert torch.equal(got[1], expected[1])
+        assert got[1].dtype == torch.int64
+
+
+def test_a_memmap_gives_the_same_batches_and_is_not_read_as_a_whole(tmp_path):
+    file = np.memmap(tmp_path / "x", np.uint8, "w+", shape=(200_000, 100))
+    file[::1000] = 7
+    file.flush()
+    data = ArrayDataset(
+        np.memmap(tmp_path / "x", np.uint8, "r", shape=file.shape), np.zeros(200_000, int)
+    )
+    loader = Loader(data, RandomSampler(data, 64, seed=0))
+    tracemalloc.start()  # NumPy's own memory: a copy of the file would be 20 MB
+    for step, (index, (x, _)) in enumerate(zip(loader.sampler, loader, strict=True)):
+        np.testing.assert_array_equal(x, file[index.numpy()])
+        if step == 20:
+            break
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_the_batches_are_copies():
+    data = ArrayDataset(np.ones((4, 2), np.float32), np.zeros(4, int))
+    for x, y in Loader(data, SequentialSampler(4, 2)):
+        x.zero_()
+        y.add_(1)
+    assert data.x.sum() == 8
+    assert data.y.sum() == 0
+
+
+def test_to_returns_the_loader_and_leaves_the_data_set():
+    loader = Loader(XOR(), SequentialSampler(4, 4))
+    assert loader.to("cpu") is loader
+    assert loader.device == torch.device("cpu")
+    x, y = next(iter(Loader(XOR(), SequentialSampler(4, 4), device="cpu")))
+    assert (x.device.type, y.device.type) == ("cpu", "cpu")
+
+
+def test_batches_come_out_on_the_device_and_the_data_moves_once():
+    data = XOR()
+    loader = Loader(data, SequentialSampler(4, 2)).to("meta")  # a device that every machine has
+    moved = loader._arrays
+    assert [(x.device.type, y.device.type) for x, y in loader] == [("meta", "meta")] * 2
+    loader.to("meta")
+    assert loader._arrays is moved
+    assert data.x.device.type == "cpu"
+    own = Loader(OneByOne(data.x, data.y), SequentialSampler(4, 2)).to("meta")
+    assert [x.device.type for x, _ in own] == ["meta"] * 2
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_on_cuda_the_batches_are_those_of_the_cpu():
+    sampler = RandomSampler(PICTURES, 7)
+    on_cpu = Loader(PICTURES, sampler, Normalize([1, 2, 3, 4], 3))
+    for (x, y), (x2, y2) in zip(
+        on_cpu, Loader(PICTURES, sampler, Normalize([1, 2, 3, 4], 3), "cuda"), strict=True
+    ):
+        assert x2.is_cuda
+        torch.testing.assert_close(x2.cpu(), x, rtol=1e-6, atol=0)  # division may differ by an ulp
+        assert torch.equal(y2.cpu(), y)
+
+
+def test_a_smaller_sampler_takes_the_first_samples():
+    assert (
+        joined(Loader(PICTURES, SequentialSampler(10, 4)))[1].tolist() == PICTURES.y[:10].tolist()
+    )
+
+
+def test_the_pictures_of_the_sample_come_out_normalised():
+    data = FashionMNIST(train=False, sample=True)
+    x, y = joined(Loader(data, SequentialSampler(data, 64), Normalize(0, 255)))
+    assert x.shape == (1000, 28, 28)
+    assert (float(x.min()), float(x.max())) == (0, 1)
+    assert torch.equal(y, data.labels)
+
+
+def memmap_with_nan(tmp_path):
+    file = np.memmap(tmp_path / "nan", np.float32, "w+", shape=(4, 2))
+    file[2, 1] = np.nan
+    return ArrayDataset(file, np.zeros(4, int))
+
+
+FOUR = SequentialSampler(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (
+            lambda: Loader(np.float32(1), FOUR),
+            TypeError,
+            r"a data set with len and \[i\], got float32",
+        ),
+        (lambda: Loader(iter([]), FOUR), TypeError, "a data set .* For arrays write Array"),
+        (lambda: Loader([], FOUR), ValueError, "4 samples or more, got a data set of length 0"),
+        (lambda: Loader(XOR(), 64), TypeError, "a sampler, got 64. Write RandomSampler"),
+        (lambda: Loader(XOR(), SequentialSampler(5, 2)), ValueError, "5 samples .* length 4. Make"),
+        (lambda: Loader(XOR(), FOUR, 3), TypeError, "a callable transform, got 3. Pass e.g."),
+        (lambda: Loader([], [torch.tensor([0])]), ValueError, "1 samples or more"),
+    ],
+)
+def test_wrong_parts_say_expected_got_and_what_to_do(make, error, words):
+    with pytest.raises(error, match=f"^Loader: expected {words}"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sampler", "error", "words"),
+    [
+        (XOR(), [torch.tensor([0, 4])], IndexError, r"indices in 0\.\.3, got tensor\(\[0, 4\]\)"),
+        (XOR(), [torch.tensor([-1])], IndexError, "Look at the sampler"),
+        (XOR(), [torch.tensor([0.5])], IndexError, r"indices in 0\.\.3, got tensor\(\[0.5"),
+        (OneByOne([1.0, np.nan], [0, 0]), [torch.arange(2)], ValueError, "finite .* nan or inf. C"),
+        (OneByOne([1.0, 2.0], [0.0, 1.0]), [torch.arange(2)], TypeError, "whole numbers as labels"),
+        (OneByOne([1.0, 2.0], [True, False]), [torch.arange(2)], TypeError, "got torch.bool"),
+        (OneByOne([[1.0], [2.0, 3.0]], [0, 1]), [torch.arange(2)], TypeError, "of one shape"),
+        (OneByOne(["a", "b"], [0, 1]), [torch.arange(2)], TypeError, "of one shape"),
+        (OneByOne([[1.0], [2.0]], [[0], [1, 2]]), [torch.arange(2)], TypeError, "one shape"),
+        ([1, 2], [torch.arange(2)], TypeError, r"samples \(x, label\)"),
+    ],
+)
+def test_a_bad_batch_says_expected_got_and_what_to_do(dataset, sampler, error, words):
+    with pytest.raises(error, match=f"^Loader: expected .*{words}"):
+        list(Loader(dataset, sampler))
+
+
+def test_a_nan_in_a_memmap_is_found_in_its_batch(tmp_path):
+    batches = iter(Loader(memmap_with_nan(tmp_path), FOUR))
+    next(batches)
+    with pytest.raises(ValueError, match="Loader: expected finite numbers in a batch, got nan"):
+        next(batches)
