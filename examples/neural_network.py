@@ -21,7 +21,16 @@ def load(data, or_sample):
 
 
 def main(
-    device="auto", seed=0, epochs=5, batch_size=64, lr=0.01, hidden=256, data=None, or_sample=False
+    device="auto",
+    seed=0,
+    epochs=5,
+    batch_size=64,
+    lr=0.01,
+    hidden=256,
+    data=None,
+    or_sample=False,
+    checkpoint=None,
+    resume=False,
 ):
     """Train the net on 60,000 pictures; return its accuracy on the other 10,000."""
     refnet.seed_everything(seed)
@@ -36,10 +45,11 @@ def main(
     model = refnet.mlp(hidden)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     trainer = refnet.Trainer(model, optimizer, device=device)
-    history = trainer.fit(train_loader, test_loader, epochs=epochs)
+    history = trainer.fit(train_loader, test_loader, epochs, checkpoint, resume)
 
     last = history.rows[-1]
-    print(f"test accuracy {last.val_acc:.4f} on {len(test)} pictures, trained on {len(train)}")
+    if trainer.rank == 0:  # of several processes under torchrun the first speaks
+        print(f"test accuracy {last.val_acc:.4f} on {len(test)} pictures, trained on {len(train)}")
     return {
         "test_accuracy": last.val_acc,
         "train_loss": last.train_loss,
@@ -61,5 +71,9 @@ if __name__ == "__main__":
         "--or-sample",
         action="store_true",
         help="where the set cannot be had, train on the few thousand pictures that refnet carries",
+    )
+    parser.add_argument("--checkpoint", metavar="DIR", help="folder to save to after each epoch")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the newest checkpoint in that folder"
     )
     refnet.run_script(main, parser)

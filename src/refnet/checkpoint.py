@@ -52,10 +52,12 @@ def save_checkpoint(
     Examples
     --------
     >>> import tempfile
-    >>> path = f"{tempfile.mkdtemp()}/net.pt"
-    >>> path = save_checkpoint(path, nn.Linear(2, 1), state={"step": 7})
+    >>> folder = tempfile.mkdtemp()
+    >>> path = save_checkpoint(f"{folder}/checkpoint-7.pt", nn.Linear(2, 1), state={"step": 7})
     >>> load_checkpoint(path, nn.Linear(2, 1))["step"]
     7
+    >>> latest_checkpoint(folder).name
+    'checkpoint-7.pt'
     """
     where, path = "save_checkpoint", check_path("save_checkpoint", "path", path)
     content: dict[str, Any] = {**(state or {}), "format": FORMAT, "model": model.state_dict()}
@@ -84,7 +86,7 @@ def save_checkpoint(
     except OSError as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
-        do = "Make room there or choose another folder; what was saved before is still good."
+        do = "Make room or choose another folder; what was there is still good."
         got = f"{path} ({_first_line(error)})"
         raise CheckpointError(sentence(where, "a file that can be written", got, do)) from error
     return path
@@ -225,9 +227,8 @@ def _compare(where: str, own: dict[str, Tensor], saved: dict[str, Tensor]) -> No
 
 def _refuse_nan(where: str, tensors: dict[str, Tensor], do: str) -> None:
     if bad := [n for n, t in tensors.items() if isinstance(t, Tensor) and bool(t.isnan().any())]:
-        raise CheckpointError(
-            sentence(where, "weights without nan", f"nan in {', '.join(bad)}", do)
-        )
+        got = f"nan in {', '.join(bad)}"
+        raise CheckpointError(sentence(where, "weights without nan", got, do))
 
 
 def _strip(name: str) -> str:
@@ -241,8 +242,7 @@ def _step(path: Path) -> int:
     return int(text) if text.isdecimal() else -1
 
 
-def _by_age(folder: Path) -> list[Path]:
-    """Return the checkpoint files of a folder, newest first."""
+def _by_age(folder: Path) -> list[Path]:  # newest first
     return sorted(folder.glob("checkpoint-*.pt"), key=_step, reverse=True)
 
 
