@@ -254,7 +254,7 @@ def test_a_full_disk_leaves_the_checkpoint_from_before(saved):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
-        with pytest.raises(CheckpointError, match="what was saved before is still good"):
+        with pytest.raises(CheckpointError, match="what was there is still good"):
             save_checkpoint(saved, net(300))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
