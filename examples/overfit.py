@@ -79,5 +79,7 @@ if __name__ == "__main__":
     parser.add_argument("--batch-size", type=int, default=1024, help="coordinates a step")
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate of Adam")
     parser.add_argument("--every", type=int, default=200, help="steps between two film frames")
-    parser.add_argument("--out", default="runs/overfit", help="folder for the pictures and the film")
+    parser.add_argument(
+        "--out", default="runs/overfit", help="folder for the pictures and the film"
+    )
     refnet.run_script(main, parser)

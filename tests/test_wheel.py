@@ -1,0 +1,77 @@
+"""The wheel works without the repository: built, installed elsewhere, run from an empty folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+XOR = """
+import pathlib, sys, torch, refnet
+assert pathlib.Path(refnet.__file__).is_relative_to(sys.argv[1]), refnet.__file__
+data = refnet.XOR()
+loader = refnet.Loader(data, refnet.SequentialSampler(data, 4))
+torch.manual_seed(0)
+model = refnet.xor_net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+trainer = refnet.Trainer(model, optimizer, device="cpu", verbose=False)
+trainer.fit(loader, epochs=500)
+print(trainer.evaluate(loader).correct, len(refnet.FashionMNIST(sample=True)))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, wheel]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def run(installed, folder, *arguments):
+    """Run Python in an empty folder, where refnet is found in the installed wheel alone."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_the_wheel_holds_the_package_its_data_its_licences_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"refnet", "refnet-0.1.0.dist-info"}
+    assert "refnet/py.typed" in names
+    licences = [name for name in names if "/licenses/" in name]
+    assert any(name.endswith("/LICENSE") for name in licences)
+    assert any(name.endswith("LICENSE-fashion-mnist") for name in licences)
+    sources = {f"refnet/{path.name}" for path in (ROOT / "src" / "refnet").glob("*.py")}
+    assert sources <= set(names)
+
+
+def test_the_embedded_sample_takes_at_most_3_mb_of_the_wheel(wheel):
+    files = zipfile.ZipFile(wheel).infolist()
+    data = [file.compress_size for file in files if file.filename.startswith("refnet/data/")]
+    assert 0 < sum(data) <= 3_000_000
+
+
+def test_xor_is_trained_and_the_sample_is_there(installed, tmp_path):
+    process = run(installed, tmp_path, "-c", XOR, installed)
+    assert (process.stdout, process.stderr) == ("4 3000\n", "")
+
+
+def test_the_doctor_runs(installed, tmp_path):
+    process = run(installed, tmp_path, "-m", "refnet", "doctor")
+    assert process.returncode == 0
+    assert "torch" in process.stdout
+    assert process.stderr == ""
