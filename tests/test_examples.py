@@ -96,6 +96,7 @@ def test_overfit_draws_the_word_and_films_it(tmp_path):
     assert np.abs(last - cv2.resize(picture, last.shape[::-1])).mean() < 12  # of 255: lossy film
 
 
+@pytest.mark.filterwarnings("ignore:NOT the full set")  # where there is none
 @pytest.mark.parametrize(
     ("script", "arguments", "words"),
     [
