@@ -5,6 +5,7 @@ Floor 7: may import errors and batches. Needs the extra ``refnet[deploy]`` for O
 
 import contextlib
 import importlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -175,12 +176,14 @@ def _writing(where: str, path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporters' notes about their own insides off the screen."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    names = ("torch.onnx", "torch.fx.experimental.symbolic_shapes")
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
