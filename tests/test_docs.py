@@ -256,7 +256,9 @@ def test_a_figure_is_drawn_again_only_when_its_script_changes(draw):
     draw("axis.plot([1, 0])")
     assert draw.result.read_bytes() != first
     draw("axis.plot([0, 1])")
-    assert draw.result.read_bytes() == first
+    # matplotlib names clip paths and markers by their place in memory: compare all but the names
+    names = re.compile(rb"\b[Cmp][0-9a-f]{10}\b")
+    assert names.sub(b"", draw.result.read_bytes()) == names.sub(b"", first)
 
 
 @pytest.mark.parametrize(
