@@ -240,6 +240,7 @@ def draw(small):
         )
         script += f"    {body}\n    return figure\n"
         (small / "figures" / "one.py").write_text(script, encoding="utf-8")
+        os.utime(small / "figures" / "one.py", (0, 0))  # only the bytes tell that it changed
         return run("-m", "sphinx", "-q", "-b", "gettext", "-d", trees, small, small.parent / "pot")
 
     build.result = small / "_generated" / "figures" / "one.svg"
@@ -256,9 +257,7 @@ def test_a_figure_is_drawn_again_only_when_its_script_changes(draw):
     draw("axis.plot([1, 0])")
     assert draw.result.read_bytes() != first
     draw("axis.plot([0, 1])")
-    # matplotlib names clip paths and markers by their place in memory: compare all but the names
-    names = re.compile(rb"\b[Cmp][0-9a-f]{10}\b")
-    assert names.sub(b"", draw.result.read_bytes()) == names.sub(b"", first)
+    assert draw.result.read_bytes() == first
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ def _pull(
                 TransferError(f"{error.code} {error.reason}", final=error.code not in TEMPORARY)
             )
     except (OSError, HTTPException, ValueError) as error:
-        pieces.put(TransferError(str(getattr(error, "reason", error)) or type(error).__name__))
+        reason = getattr(error, "reason", error)
+        if not isinstance(reason, TimeoutError):  # of a silent server the reader's clock tells
+            pieces.put(TransferError(str(reason) or type(reason).__name__))
 
 
 class _Redirect(urllib.request.HTTPRedirectHandler):
