@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from refnet.devices import random_state, rank_and_world, set_random_state
-from refnet.errors import check_number, sentence
+from refnet.errors import all_finite, check_number, sentence
 from refnet.measures import check_labels
 
 
@@ -105,7 +105,7 @@ def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Ten
     if len(y) == 0 and rank_and_world()[1] == 1:
         do = "Leave empty batches out."
         raise ValueError(sentence(where, "at least one sample", _shapes(x, y), do))
-    if first and not bool(x.isfinite().all()):
+    if first and not all_finite(x):
         do = "Repair or leave out such samples."
         raise ValueError(sentence(where, "finite inputs", "nan or inf in x", do))
     return x, y

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from refnet.download import obtain
-from refnet.errors import check_path, sentence
+from refnet.errors import all_finite, check_path, sentence
 from refnet.idx import SHAPES, check_file, read_checked
 
 Root = str | os.PathLike[str] | None
@@ -70,7 +70,7 @@ class ArrayDataset:
             got = f"x of shape {tuple(self.x.shape)}"
             do = "Pass x of shape (N, ...)."
             raise ValueError(sentence(where, "one sample or more", got, do))
-        if self.x.is_complex() or not (self.on_disk or _all_finite(self.x)):
+        if self.x.is_complex() or not (self.on_disk or all_finite(self.x)):
             got = "complex numbers" if self.x.is_complex() else "nan or inf"
             do = "Clean the data first, e.g. numpy.nan_to_num(x)."
             raise ValueError(sentence(where, "finite real numbers in x", got, do))
@@ -243,8 +243,3 @@ def _tensor(where: str, name: str, value: Any) -> Tensor:
                 return torch.from_numpy(value)
     do = f"Convert it first: numpy.asarray({name}, dtype='float32' or 'int64')."
     raise TypeError(sentence(where, f"{name} to be an array of numbers or a tensor", got, do))
-
-
-def _all_finite(x: Tensor) -> bool:
-    """Whether there is neither nan nor inf; the sum alone settles nearly every case, and fast."""
-    return not x.is_floating_point() or math.isfinite(x.sum()) or bool(x.isfinite().all())

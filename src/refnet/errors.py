@@ -68,6 +68,11 @@ def check_number(
     return number
 
 
+def all_finite(x: Tensor) -> bool:
+    """Whether there is neither nan nor inf; the sum alone settles nearly every case, and fast."""
+    return not x.is_floating_point() or bool(x.detach().sum().isfinite() or x.isfinite().all())
+
+
 def check_choice(where: str, name: str, value: object, choices: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``choices``; otherwise suggest the nearest of them."""
     choices = list(choices)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from refnet.datasets import ArrayDataset
-from refnet.errors import sentence
+from refnet.errors import all_finite, sentence
 
 
 class Sampler(Protocol):
@@ -153,6 +153,6 @@ def _stack(samples: list[Any]) -> tuple[Tensor, Tensor]:
 
 
 def _check_finite(x: Tensor) -> None:
-    if x.is_floating_point() and not bool(x.isfinite().all()):
+    if not all_finite(x):
         do = "Clean the data, or make the sampler leave such samples out."
         raise ValueError(sentence("Loader", "finite numbers in a batch", "nan or inf", do))

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from refnet.devices import rank_and_world
-from refnet.errors import DivergedError, sentence
+from refnet.errors import DivergedError, all_finite, sentence
 
 BLOCK = 50  # batches brought into the sums at once
 _NEVER = 2**62  # later than any batch
@@ -133,7 +133,7 @@ def check_labels(low: int, high: int, classes: int) -> None:
 
 def check_weights(model: nn.Module, step: int) -> None:
     """Raise DivergedError if a parameter is nan or infinite."""
-    if bad := [name for name, p in model.named_parameters() if not bool(p.isfinite().all())]:
+    if bad := [name for name, p in model.named_parameters() if not all_finite(p)]:
         got = f"nan or inf in {', '.join(bad)}"
         raise DivergedError(sentence(f"step {step}", "finite weights", got, _DO))
 
