@@ -169,7 +169,8 @@ def main(
             f"{name.strip()} / {beside}: {ratio:.2f} ({each[0]:.2f}..{each[-1]:.2f}), "
             f"bar {sign} {value:.2f}: {'met' if met else 'MISSED'}"
         )
-        ratios.append({"row": name.strip(), "beside": beside, "ratio": ratio, "met": met})
+        row = {"row": name.strip(), "beside": beside, "ratio": ratio}
+        ratios.append({**row, "bar": value, "at_least": bar < 1, "met": met})
     result: dict[str, object] = {
         "command": f"python bench/trainer.py --rounds {rounds} --threads {threads}",
         "samples": samples,
