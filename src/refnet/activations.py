@@ -22,7 +22,7 @@ class Cos(nn.Module):
 
     References
     ----------
-    V. Sitzmann, J. Martel, A. Bergman, D. Lindell and G. Wetzstein, "Implicit Neural
+    Sitzmann, Martel, Bergman, Lindell and Wetzstein, "Implicit Neural
     Representations with Periodic Activation Functions", 2020, section 3 (with the sine).
 
     Examples
@@ -67,7 +67,7 @@ def activation(name: str) -> nn.Module:
 
     References
     ----------
-    I. Goodfellow, Y. Bengio and A. Courville, "Deep Learning", 2016, section 6.3.
+    Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 6.3.
 
     Examples
     --------

@@ -66,7 +66,7 @@ class BatchNorm1d(nn.Module):
 
     References
     ----------
-    S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
+    Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
     Internal Covariate Shift", 2015, algorithms 1 and 2.
 
     Examples

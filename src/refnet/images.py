@@ -105,7 +105,7 @@ class ImagePixels:
 
     Attributes
     ----------
-    height, width : int
+    height, width : int, in pixels
     labels : Tensor, shape (H, W), int64
         1 where the luminance is above 128 of 255, else 0; the top row first.
 

@@ -32,7 +32,7 @@ def zeros_(weight: Tensor) -> Tensor:
 
     References
     ----------
-    I. Goodfellow, Y. Bengio and A. Courville, "Deep Learning", 2016, section 8.4.
+    Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 8.4.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def normal_(weight: Tensor, std: float, generator: Generator | None = None) -> T
 
     References
     ----------
-    Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient BackProp", 1998, section 4.6.
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, section 4.6.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def xavier_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor
 
     References
     ----------
-    X. Glorot and Y. Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural
+    Glorot and Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural
     Networks", 2010, equations 10 to 12.
 
     Examples
@@ -130,7 +130,7 @@ def he_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
 
     References
     ----------
-    K. He, X. Zhang, S. Ren and J. Sun, "Delving Deep into Rectifiers: Surpassing Human-Level
+    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers: Surpassing Human-Level
     Performance on ImageNet Classification", 2015, section 2.2, equation 10.
 
     Examples

@@ -47,7 +47,7 @@ class Linear(nn.Module):
 
     References
     ----------
-    Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient BackProp", 1998, section 4.6.
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998, section 4.6.
 
     Examples
     --------

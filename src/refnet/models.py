@@ -21,7 +21,7 @@ def linear_classifier() -> Sequential:
 
     References
     ----------
-    C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
+    Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def mlp(hidden: int = 256) -> Sequential:
 
     References
     ----------
-    I. Goodfellow, Y. Bengio and A. Courville, "Deep Learning", 2016, chapter 6.
+    Goodfellow, Bengio and Courville, "Deep Learning", 2016, chapter 6.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def xor_net(hidden: int = 4, activation: str = "tanh") -> Sequential:
 
     References
     ----------
-    D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning Internal Representations by Error
+    Rumelhart, Hinton and Williams, "Learning Internal Representations by Error
     Propagation", 1986, section "The XOR Problem".
 
     Examples
@@ -97,7 +97,7 @@ def overfit_net(activation: str = "relu", batch_norm: bool = False) -> Sequentia
 
     References
     ----------
-    M. Tancik and others, "Fourier Features Let Networks Learn High Frequency Functions in Low
+    Tancik and others, "Fourier Features Let Networks Learn High Frequency Functions in Low
     Dimensional Domains", 2020, section 4 (why ReLU alone learns a picture's detail so slowly).
 
     Examples
@@ -140,7 +140,7 @@ class LeNet(nn.Module):
 
     References
     ----------
-    Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-Based Learning Applied to Document
+    LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document
     Recognition", 1998, section II.B.
 
     Examples

@@ -41,7 +41,7 @@ class Sequential(nn.Module):
 
     References
     ----------
-    A. Zhang, Z. C. Lipton, M. Li and A. J. Smola, "Dive into Deep Learning", 2023, section 6.1.
+    Zhang, Lipton, Li and Smola, "Dive into Deep Learning", 2023, section 6.1.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def fully_connected(
 
     References
     ----------
-    S. Ioffe and C. Szegedy, "Batch Normalization", 2015, section 3.2 (why before the activation).
+    Ioffe and Szegedy, "Batch Normalization", 2015, section 3.2 (why before the activation).
 
     Examples
     --------
