@@ -12,6 +12,10 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+from publish import publish  # noqa: E402 - it lies beside the extensions
+
 ROOT = DOCS.parent
 
 
@@ -23,7 +27,8 @@ def sphinx(builder, target, doctrees, *options):
 
 def forget_if_pages_went(work, site, languages):
     """Start from nothing when the list of pages changed: Sphinx leaves those of deleted ones."""
-    sources = "\n".join(sorted(str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md")))
+    pages = [*DOCS.rglob("*.md"), *DOCS.rglob("*.rst")]
+    sources = "\n".join(sorted(str(page.relative_to(DOCS)) for page in pages))
     record = work / "sources.txt"
     if not record.exists() or record.read_text(encoding="utf-8") != sources:
         for folder in (work / "doctrees", *(site / code for code in languages)):
@@ -32,10 +37,9 @@ def forget_if_pages_went(work, site, languages):
     record.write_text(sources, encoding="utf-8")
 
 
-def write_root(site, languages):
+def write_root(site, languages, address):
     """Write the page that sends a reader of the site's root to a language."""
     page = (DOCS / "redirect-index.html").read_text(encoding="utf-8")
-    address = os.environ.get("REFNET_SITE_URL", "").rstrip("/")
     links = [
         f'<link rel="alternate" hreflang="{tag}" href="{address}/{folder}">'
         for tag, folder in [*((c.replace("_", "-"), f"{c}/") for c in languages), ("x-default", "")]
@@ -57,9 +61,11 @@ def build(site, work):
             shutil.rmtree(doctrees, ignore_errors=True)
             print(f"the site in {code} has errors, see above", file=sys.stderr)
             return failed
-    write_root(site, languages)
+    address = os.environ.get("REFNET_SITE_URL", "").rstrip("/")
+    write_root(site, languages, address)
+    publish(site, languages, address)
     print(f"\nThe site is ready. Open {site / 'index.html'} in a browser, or serve it:")
-    print(f"  python -m http.server --directory {os.path.relpath(site)} 8000")
+    print(f"  python docs/serve.py --site {os.path.relpath(site)}")
     print("and open http://localhost:8000/")
     return 0
 

@@ -20,7 +20,8 @@ from myst_parser.parsers.mdit import create_md_parser
 DOCS = Path(__file__).resolve().parent
 EXTENSIONS = {"amsmath", "attrs_inline", "dollarmath"}
 MARKDOWN = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML)
-# Docstrings are reStructuredText: roles, code, links, citations, and emphasis where it may stand
+# The pages of docstrings are reStructuredText: roles, code, links, citations, and emphasis where
+# it may stand
 RST = re.compile(r":[\w:+-]+:`[^`]*`|``.+?``|`[^`]+`__?|\[[\w#*-]+\]_")
 EMPHASIS = re.compile(
     r"(?<![^\s\\(\[{<（“《，。；：、])(\*\*|\*(?!\*))(?=\S).+?(?<=\S)\1(?![^\W_])", re.DOTALL
@@ -102,7 +103,7 @@ def check(pots, pos):
                 found.append(f"{where}: {'obsolete' if entry.obsolete else 'stale'}: {what}")
                 continue
             places = wanted.pop(entry.msgid)
-            is_rst = any(":docstring" in place for place in places)
+            is_rst = any(":docstring" in place or ".rst:" in place for place in places)
             found += [
                 f"{where}: {problem}: {what} ({places[0]})"
                 for problem in problems_of(entry, is_rst)

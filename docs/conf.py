@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
@@ -29,9 +28,12 @@ extensions = [
     "sphinx_copybutton",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinxcontrib.bibtex",
+    "downloads",  # docs/_ext/downloads.py
     "figures",  # docs/_ext/figures.py
+    "films",  # docs/_ext/films.py
+    "mathml",  # docs/_ext/mathml.py
+    "results",  # docs/_ext/results.py
     "zh_search",  # docs/_ext/zh_search.py
 ]
 exclude_patterns = ["_generated"]
@@ -44,13 +46,26 @@ myst_heading_anchors = 3
 bibtex_bibfiles = ["references.bib"]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax/tex-svg-full.js"
-mathjax_path = MATHJAX.name  # served with the site, glyphs inside: no request leaves it
-mathjax3_config = {"options": {"enableMenu": False}}  # its parts are not in that one file
+html_math_renderer = "mathml"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as in the source: cross_entropy, not <function ...>
 autodoc_typehints = "none"  # the types stand in the docstrings, with shape and unit
 napoleon_google_docstring = False
 napoleon_use_param = napoleon_use_rtype = False  # "Tensor, shape (N, D)" is text, not three links
-napoleon_custom_sections = [("Attributes", "params_style")]
+# "References" as a section of ours is a message of the page; napoleon's own Chinese word misleads
+napoleon_custom_sections = [("Attributes", "params_style"), "References"]
+toc_object_entries_show_parents = "hide"
+TORCH, NUMPY = "https://docs.pytorch.org/docs/stable", "https://numpy.org/doc/stable"
+OUTSIDE = {  # what the docstrings refer to; an inventory would be fetched from the network
+    "numpy.memmap": f"{NUMPY}/reference/generated/numpy.memmap.html",
+    "torch.nn.BatchNorm1d": f"{TORCH}/generated/torch.nn.BatchNorm1d.html",
+    "torch.nn.Linear": f"{TORCH}/generated/torch.nn.Linear.html",
+    "torch.nn.Sequential": f"{TORCH}/generated/torch.nn.Sequential.html",
+    "torch.utils.data.DataLoader": f"{TORCH}/data.html#torch.utils.data.DataLoader",
+    "torch.utils.data.DistributedSampler": (
+        f"{TORCH}/data.html#torch.utils.data.distributed.DistributedSampler"
+    ),
+}
 
 # Languages: the code of the build, the tag of the Web, the name in the language itself
 LANGUAGES = [("en", "en", "English"), ("zh_CN", "zh-CN", "简体中文")]
@@ -66,14 +81,18 @@ REPO_URL = os.environ.get("REFNET_REPO_URL", REPO and f"https://github.com/{REPO
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "refnet"
-html_static_path = ["_static", str(MATHJAX)]
+html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
-html_css_files = ["refnet.css"]
-html_show_sourcelink = html_copy_source = html_use_index = False
+html_css_files = ["refnet.css", "api.css"]
+html_js_files = ["refnet.js"]
+html_search_scorer = str(DOCS / "_ext" / "search_order.js")
+html_additional_pages = {"404": "404.html"}
+html_show_sourcelink = html_copy_source = html_use_index = html_domain_indices = False
 html_theme_options = {
     "navbar_persistent": ["lang-switch", "search-button"],
     "navbar_end": ["theme-switcher"],
     "show_toc_level": 2,
+    "article_footer_items": ["downloads"],
     "footer_start": ["site-footer"],
     "footer_end": [],
 }
@@ -88,10 +107,22 @@ if github:
 
 
 def complete_context(app, pagename, templatename, context, doctree):
-    """Tell the templates where the language switch leads, and what the search field says."""
-    exists = pagename in app.env.all_docs or pagename == "search"
+    """Tell the templates where the language switch leads, and what page and search field say."""
+    exists = pagename in app.env.all_docs or pagename in ("search", "404")
     context["lang_target"] = f"{pagename if exists else 'index'}.html"
     context["theme_search_bar_text"] = translate("Search")
+    if pagename == "search":
+        context["reading_order"] = list(reading_order(app.env, "index"))
+    paragraph = doctree and next(doctree.findall(nodes.paragraph), None)
+    text = " ".join(paragraph.astext().split()) if paragraph else ""
+    context["description"] = text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def reading_order(env, page):
+    """Yield a page and those below it, in the order of the tables of contents."""
+    yield page
+    for below in env.toctree_includes.get(page, []):
+        yield from reading_order(env, below)
 
 
 def set_base_url(app, config):
@@ -100,12 +131,52 @@ def set_base_url(app, config):
 
 
 def keep_formulas(app, doctree):
-    """Keep displayed formulas out of the translators' messages: no language changes them."""
+    """Keep out of the translators' messages: displayed formulas, and a list of several results.
+
+    No language changes a formula, and each result of the list is a message of its own.
+    """
     for formula in doctree.findall(nodes.math_block):
         formula["translatable"] = False
+    for results in doctree.findall(nodes.inline):
+        if isinstance(results.next_node(), nodes.bullet_list):
+            results["translatable"] = False
+
+
+def keep_slugs(app, doctree):
+    """Keep the page's own heading anchors: reading a translated heading puts its slug in place."""
+    app.env.metadata[app.env.current_document.docname]["myst_slugs"] = {
+        section["slug"]: (section.line, section["ids"][0], section[0].astext())
+        for section in doctree.findall(nodes.section)
+        if "slug" in section
+    }
+
+
+def leave_out_floor(app, what, name, obj, options, lines):
+    """Leave out of a module's text what it may import, which is said to readers of the source."""
+    if what == "module":
+        text = re.sub(r"^Floor \d: .*?\.\s", "", "\n".join(lines), flags=re.DOTALL | re.MULTILINE)
+        lines[:] = text.splitlines()
+
+
+def write_chinese_colons(app, doctree):
+    """Turn the dash that Sphinx writes after the name of an error into a Chinese colon."""
+    if app.config.language == "zh_CN":
+        for text in list(doctree.findall(nodes.Text)):
+            if text == " -- ":
+                text.parent.replace(text, nodes.Text("："))
+
+
+def link_outside(app, env, node, content):
+    """Link a name of torch or NumPy to its page in their documentation."""
+    address = OUTSIDE.get(node.get("reftarget"))
+    return nodes.reference("", "", content, refuri=address, internal=False) if address else None
 
 
 def setup(app):
+    app.connect("autodoc-process-docstring", leave_out_floor)
+    app.connect("missing-reference", link_outside)
+    app.connect("doctree-read", write_chinese_colons)
     app.connect("doctree-read", keep_formulas)
+    app.connect("doctree-read", keep_slugs)
     app.connect("config-inited", set_base_url)
     app.connect("html-page-context", complete_context)

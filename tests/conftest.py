@@ -1,6 +1,9 @@
 """Shared by all tests: where the real Fashion-MNIST is missing, tests that need it say so."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +31,19 @@ def skip_without_data(request: pytest.FixtureRequest) -> None:
         if os.environ.get("REFNET_REQUIRE_DATA") == "1":
             pytest.fail(HOW_TO_GET_IT)
         pytest.skip(HOW_TO_GET_IT)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build both languages from nothing; REFNET_SITE names a site that is built already."""
+    if built := os.environ.get("REFNET_SITE"):
+        return Path(built).resolve()
+    folder = tmp_path_factory.mktemp("site")
+    build = Path(__file__).resolve().parents[1] / "docs" / "build.py"
+    command = [sys.executable, build, "--site", folder / "site", "--work", folder / "work"]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=280
+    )
+    assert done.returncode == 0, done.stdout
+    assert "python docs/serve.py" in done.stdout
+    return folder / "site"

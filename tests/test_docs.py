@@ -15,7 +15,8 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted(p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md"))
+SOURCES = [*DOCS.rglob("*.md"), *DOCS.rglob("*.rst")]
+PAGES = sorted(p.relative_to(DOCS).with_suffix("").as_posix() for p in SOURCES)
 LANGUAGES = {"en": "en", "zh_CN": "zh-CN"}
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -41,16 +42,6 @@ def load(path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """Both languages, built from nothing."""
-    folder = tmp_path_factory.mktemp("site")
-    code, output = run(DOCS / "build.py", "--site", folder / "site", "--work", folder / "work")
-    assert code == 0, output
-    assert "python -m http.server" in output
-    return folder / "site"
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +116,8 @@ def test_headings_keep_their_ids_in_both_languages(soup, page):
 
 @pytest.mark.parametrize("page", sorted(set(PAGES) - {"reference/glossary"}))  # both, on purpose
 def test_no_page_mixes_the_languages(soup, page):
-    english = soup("en", page).find("article").get_text()
-    assert not CHINESE.search(english)
+    for text in soup("en", page).find("article").find_all(string=CHINESE):
+        assert text.find_parent(class_=["footnote", "citation"]), text  # a source's own title
     for paragraph in soup("zh_CN", page).find("article").find_all(["p", "h1", "figcaption"]):
         words = re.findall(r"\b[a-z]{3,}\b", re.sub(r"\\[(\[].*?\\[)\]]", "", paragraph.get_text()))
         in_source = paragraph.find_parent(class_=["footnote", "citation"]) or paragraph.find("code")
@@ -162,7 +153,8 @@ def test_no_request_leaves_the_site(site):
         for url in loaded:
             if not url.startswith(("data:", "#")):
                 target = url.split("?")[0].split("#")[0]
-                assert (path.parent / target).exists(), f"{path}: {url}"
+                start = site if target.startswith("/") else path.parent
+                assert (start / target.lstrip("/")).exists(), f"{path}: {url}"
     for path in site.rglob("*.css"):
         found = re.findall(r"(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')]+)", path.read_text())
         assert found == [], path
@@ -212,6 +204,14 @@ def test_a_warning_fails_the_build_every_time(small):
         assert code != 0
         assert re.search(r"index\.md:3:.*nowhere", output), output
         assert "the site in en has errors" in output
+
+
+def test_a_formula_that_cannot_be_drawn_fails_the_build_with_its_place(small):
+    (small / "index.md").write_text("# A page\n\n$\\fraction{1}{2}$\n", encoding="utf-8")
+    command = [small / "build.py", "--site", small.parent / "site", "--work", small.parent / "work"]
+    code, output = run(*command)
+    assert code != 0
+    assert re.search(r"index\.md:3:.*formula: expected LaTeX.*fraction", output), output
 
 
 def test_a_deleted_page_leaves_the_site(small):

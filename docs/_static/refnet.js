@@ -1,0 +1,39 @@
+// What the pages do themselves: without JavaScript each still works, but for the search.
+(() => {
+  // The language switch keeps the heading: its id is the same in both languages
+  const keepHeading = () => {
+    for (const link of document.querySelectorAll(".lang-switch a")) link.hash = location.hash;
+  };
+  addEventListener("hashchange", keepHeading);
+
+  // What scrolls sideways can be reached and scrolled with the keyboard
+  const SCROLLERS = ".math, pre, .pst-scrollable-table-container, .bd-sidebar-secondary";
+  const reachScrollers = () => {
+    for (const box of document.querySelectorAll(SCROLLERS)) {
+      if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  addEventListener("resize", reachScrollers);
+  addEventListener("load", reachScrollers);
+
+  addEventListener("DOMContentLoaded", () => {
+    keepHeading();
+    reachScrollers();
+    // Read from the file system, the site is the copy for reading offline
+    if (location.protocol === "file:") {
+      for (const link of document.querySelectorAll("a.archive")) link.remove();
+    }
+    // Sphinx empties its list of results and writes one sentence when it finds none
+    const results = document.getElementById("search-results");
+    const nothing = document.getElementById("nothing-found");
+    if (results && nothing) {
+      const tell = () => {
+        const finished = results.querySelector(".search-summary")?.textContent.trim();
+        nothing.hidden = !finished || results.querySelector("ul.search li") !== null;
+      };
+      tell();
+      new MutationObserver(tell).observe(results, { childList: true, subtree: true });
+    }
+  });
+})();

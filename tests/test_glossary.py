@@ -1,0 +1,77 @@
+"""The glossary: each term once, in both languages, with one line; the pages lead to its rows."""
+
+import re
+from pathlib import Path
+
+import polib
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+CATALOGS = DOCS / "locales" / "zh_CN" / "LC_MESSAGES"
+TERMS = (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8").split("## Terms\n")[1]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in TERMS.split("\n## ")[0].splitlines()
+    if line.startswith("| [")
+]
+ANCHORED = re.compile(r"\[(?P<term>[^]]+)\]\{#(?P<anchor>term-[a-z-]+)\}")
+LINK = re.compile(r"\]\(#(term-[^)]*)\)")
+HAN = re.compile(r"[\u4e00-\u9fff]")
+LINKS = {  # the terms that a page leads to
+    path.relative_to(DOCS).as_posix(): LINK.findall(path.read_text(encoding="utf-8"))
+    for path in sorted(DOCS.rglob("*.md"))
+}
+TUTORIALS = [page for page in LINKS if re.fullmatch(r"tutorials/(?!index).*", page)]
+
+
+def catalog(page):
+    """Return the translations of a page: English message to Chinese message."""
+    path = CATALOGS / Path(page).with_suffix(".po")
+    return {entry.msgid: entry.msgstr for entry in polib.pofile(str(path))}
+
+
+@pytest.fixture(scope="module")
+def anchors():
+    return {ANCHORED.fullmatch(row[0])["anchor"] for row in ROWS}
+
+
+@pytest.fixture(scope="module")
+def chinese():
+    return catalog("reference/glossary.md")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].split("]")[0].strip("["))
+def test_a_row_has_the_term_in_both_languages_one_line_and_an_anchor(row, chinese):
+    term, translation, meaning = row
+    english = ANCHORED.fullmatch(term)
+    assert english["anchor"] == "term-" + english["term"].lower().replace(" ", "-")
+    assert HAN.search(translation)
+    assert len(meaning) > 15
+    assert not meaning.endswith(".")
+    # On the Chinese page the two names change places; the anchor stays
+    assert chinese[term] == f"[{translation}]{{#{english['anchor']}}}"
+    assert chinese[translation] == english["term"]
+    assert HAN.search(chinese[meaning])
+
+
+def test_terms_stand_in_alphabetical_order_and_once():
+    names = [ANCHORED.fullmatch(row[0])["term"].lower() for row in ROWS]
+    assert names == sorted(set(names))
+
+
+def test_a_chinese_name_stands_for_one_term():
+    names = [row[1] for row in ROWS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("page", [page for page, links in LINKS.items() if links])
+def test_links_to_terms_find_their_rows_in_both_languages(page, anchors):
+    assert set(LINKS[page]) <= anchors
+    for english, translated in catalog(page).items():
+        assert sorted(LINK.findall(translated)) == sorted(LINK.findall(english)), english
+
+
+@pytest.mark.parametrize("page", TUTORIALS)
+def test_a_tutorial_leads_to_three_terms_or_more_each_once(page):
+    assert len(LINKS[page]) >= 3
+    assert len(LINKS[page]) == len(set(LINKS[page]))
