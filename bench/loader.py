@@ -1,6 +1,6 @@
 """The loader beside torch's DataLoader and beside bare indexing, in interleaved rounds.
 
-    python bench/loader.py [--rounds 7] [--threads 1] [--large] [--json FILE]
+    python bench/loader.py [--rounds 7] [--threads 1] [--large] [--write]
 
 One pass over 60,000 x 784, batch 64, random order. Each round times every row once, so that a
 machine that is busy for a while slows all alike; a ratio is the median of the rounds' ratios. The
@@ -10,19 +10,16 @@ that normalises sample by sample, 1.3 times the time of bare ``x[perm[i : i + 64
 """
 
 import argparse
-import json as json_format
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from common import circumstances, ratio, spread, write
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -96,9 +93,9 @@ def growth(sizes: tuple[int, ...] = (60_000, 600_000, 6_000_000)) -> list[dict[s
 
 
 def main(
-    rounds: int = 7, threads: int = 1, large: bool = False, json: Path | None = None
+    rounds: int = 7, threads: int = 1, large: bool = False, keep: bool = False
 ) -> dict[str, object]:
-    """Measure all rows, print the table, and return it; write it to ``json`` where given."""
+    """Measure all rows, print the table, and return it; ``keep`` writes docs/results."""
     torch.set_num_threads(threads)
     contestants = rows()
     taken: dict[str, list[float]] = {name: [] for name in contestants}
@@ -121,25 +118,24 @@ def main(
         low, high = row["quartiles"]
         by = row["time_by_refnet"]
         print(f"{name:<38}{row['seconds']:>8.3f}{by:>15.2f}  {low:.2f} to {high:.2f}")
-    ratio = {row["row"]: row["time_by_refnet"] for row in table}
-    missed = [name for name in list(BARS)[:2] if ratio[name] < BARS[name]]
-    missed += ["bare"] if 1 / ratio["bare"] > BARS["bare"] else []
+    by = {row["row"]: row["time_by_refnet"] for row in table}
+    missed = [name for name in list(BARS)[:2] if by[name] < BARS[name]]
+    missed += ["bare"] if 1 / by["bare"] > BARS["bare"] else []
     result: dict[str, object] = {
         "claim": "samples per second: 4 times those of DataLoader over TensorDataset, 10 times "
         "those of normalising one by one; time: 1.3 times that of bare indexing at most",
-        "command": " ".join(["python", *sys.argv]),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
+        **circumstances(rounds),
         "threads": threads,
-        "rounds": rounds,
-        "date": datetime.now(UTC).date().isoformat(),
+        "summary": {
+            name: {"seconds": spread(times), "by refnet": ratio(times, taken[REFNET])}
+            for name, times in taken.items()
+        },
         "rows": table,
         "growth": growth() if large else [],
         "missed": missed,
     }
-    if json:
-        json.write_text(json_format.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if keep:
+        write("loader", result)
     return result
 
 
@@ -148,7 +144,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=7, help="rounds of all rows (7)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (1)")
     parser.add_argument("--large", action="store_true", help="the growth too (5 GB of disk)")
-    parser.add_argument("--json", type=Path, help="file to write the result to")
+    parser.add_argument("--write", action="store_true", dest="keep", help="into docs/results")
     missed = main(**vars(parser.parse_args()))["missed"]
     print(f"bars missed: {missed}" if missed else "all bars met")
     sys.exit(bool(missed))

@@ -183,6 +183,11 @@ def test_the_address_of_the_site_gives_canonical_and_language_links(small):
         others = {a["hreflang"]: a["href"] for a in page.find_all("link", rel="alternate")}
         assert others["zh-CN"] == f"{address}/zh_CN/index.html"
         assert others["x-default"] == f"{address}/en/index.html"
+        card = {tag["property"]: tag["content"] for tag in page.find_all("meta", property=True)}
+        assert card["og:url"] == canonical
+        assert all(card[f"og:{part}"] for part in ("title", "site_name", "image:alt"))
+        picture = card["og:image"].removeprefix(f"{address}/")
+        assert (site / picture).stat().st_size > 0
         edit = "https://forge.example/people/refnet/edit/main/docs/index.md"
         assert page.find("a", href=edit)
     root = (site / "index.html").read_text(encoding="utf-8")

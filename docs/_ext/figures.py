@@ -2,8 +2,8 @@
 
 `draw()` of each script returns a matplotlib figure; it lands in docs/_generated/figures/<name>.svg,
 where the pages of both languages show it. A script that raises, warns, or needs a glyph that the
-font lacks fails the build. A figure is drawn again when its script, this file, refnet, matplotlib
-or torch changed.
+font lacks fails the build. A figure is drawn again when its script, a results file that the script
+names, this file, refnet, matplotlib or torch changed.
 """
 
 import hashlib
@@ -34,7 +34,9 @@ STYLE = {
 def key_of(script, package):
     """Return the hash of everything that the figure is made from."""
     digest = hashlib.sha256(f"{version('matplotlib')} {version('torch')} {STYLE}".encode())
-    for path in [Path(__file__), script, *sorted(package.rglob("*.py"))]:
+    results = sorted(script.parent.with_name("results").glob("*.json"))
+    named = [path for path in results if path.name in script.read_text(encoding="utf-8")]
+    for path in [Path(__file__), script, *named, *sorted(package.rglob("*.py"))]:
         digest.update(path.read_bytes())
     return f"<!-- {digest.hexdigest()} -->\n"
 
