@@ -127,20 +127,20 @@ def test_images_may_come_with_or_without_a_channel_or_flat(make, shape):
 
 
 @pytest.mark.parametrize(
-    ("net", "shape"),
+    ("make", "shape"),
     [
-        (linear_classifier(), (5, 784)),
-        (mlp(), (5, 784)),
-        (xor_net(), (5, 2)),
-        (overfit_net(), (5, 2)),
-        (LeNet(), (5, 1, 32, 32)),
+        (linear_classifier, (5, 784)),
+        (mlp, (5, 784)),
+        (xor_net, (5, 2)),
+        (overfit_net, (5, 2)),
+        (LeNet, (5, 1, 32, 32)),
     ],
     ids=["linear_classifier", "mlp", "xor_net", "overfit_net", "LeNet"],
 )
-def test_the_output_is_logits_not_probabilities(net, shape):
+def test_the_output_is_logits_not_probabilities(make, shape):
     torch.manual_seed(0)
 
-    y = net(10 * torch.randn(shape))
+    y = make()(10 * torch.randn(shape))
 
     assert (y < 0).any()
     assert not torch.allclose(y.sum(1), torch.ones(5))

@@ -22,7 +22,7 @@
     reachScrollers();
     // Read from the file system, the site is the copy for reading offline
     if (location.protocol === "file:") {
-      for (const link of document.querySelectorAll("a.archive")) link.remove();
+      for (const link of document.querySelectorAll(".archive")) link.remove();
     }
     // Sphinx empties its list of results and writes one sentence when it finds none
     const results = document.getElementById("search-results");
