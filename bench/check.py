@@ -27,24 +27,23 @@ def ratios(rounds: int) -> dict[str, tuple[float, str, float]]:
     refnet.FashionMNIST(), refnet.FashionMNIST(train=False)
     rows["load of Fashion-MNIST, seconds"] = time.perf_counter() - start, "<=", LOAD_SECONDS
 
-    for row in trainer.main(rounds, samples=12_000)["ratios"]:
-        name = f"trainer: {row['row']} / {row['beside']}"
-        value, bar = row["ratio"], row["bar"]
-        rows[name] = value, ">=" if row["at_least"] else "<=", bar
+    measured = trainer.main(rounds, samples=12_000)["summary"]
+    for name, other, bar in trainer.BARS:
+        rows[f"trainer: {name} / {other}"] = measured[name][f"by {other}"]["median"], "<=", bar
     beside = peers.measure("mlp-64", rounds, 12_000, ["refnet", *peers.BARS])
     for peer, bar in peers.BARS.items():
-        if peer != "DataLoader":  # a row of the trainer's
-            rows[f"trainer: {peer} / refnet"] = beside[peer]["by refnet"]["median"], ">=", bar
+        rows[f"trainer: {peer} / refnet"] = beside[peer]["by refnet"]["median"], ">=", bar
     for row in layers.main(rounds=6 * rounds)["rows"]:
         if not row["layer"].startswith("written out"):
             name = f"layers: {row['layer']}, batch {row['batch']}, / torch.nn"
             rows[name] = row["ratio"], "<=", layers.BAR
-    by = {row["row"]: row["time_by_refnet"] for row in loader.main(rounds=rounds)["rows"]}
+    passes = loader.main(rounds=rounds)["summary"]
     for name, bar in loader.BARS.items():
+        by = passes[name]["by refnet"]["median"]
         if name == "bare":
-            rows["loader: refnet / bare indexing"] = 1 / by[name], "<=", bar
+            rows["loader: refnet / bare indexing"] = 1 / by, "<=", bar
         else:
-            rows[f"loader: {name} / refnet"] = by[name], ">=", bar
+            rows[f"loader: {name} / refnet"] = by, ">=", bar
     return rows
 
 

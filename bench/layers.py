@@ -13,15 +13,13 @@ CPU time, which stands still while other processes run. The bar is 1.05.
 
 import argparse
 import json
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from common import circumstances
 from torch import Tensor, nn
 
 from refnet.batchnorm import BatchNorm1d
@@ -149,15 +147,9 @@ def main(
             )
     result: dict[str, object] = {
         "claim": f"refnet's layers take at most {BAR} times as long as torch.nn's",
-        "command": " ".join(["python", *sys.argv]),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        **circumstances(rounds, device),
         "threads": threads,
-        "rounds": rounds,
         "clock": clock.__name__,
-        "date": datetime.now(UTC).date().isoformat(),
         "rows": rows,
         "missed": [
             f"{row['layer']}, batch {row['batch']}"

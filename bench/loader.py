@@ -1,25 +1,21 @@
 """The loader beside torch's DataLoader and beside bare indexing, in interleaved rounds.
 
-    python bench/loader.py [--rounds 7] [--threads 1] [--large] [--write]
+    python bench/loader.py [--rounds 7] [--threads 1] [--write]
 
-One pass over 60,000 x 784, batch 64, random order. Each round times every row once, so that a
-machine that is busy for a while slows all alike; a ratio is the median of the rounds' ratios. The
-bars: 4 times the samples per second of DataLoader over TensorDataset, 10 times those of a data set
-that normalises sample by sample, 1.3 times the time of bare ``x[perm[i : i + 64]]``. With
-``--large`` the growth from 60,000 to 6,000,000 rows is measured on files (5 GB, removed after).
+One pass over 60,000 x 784, batch 64, random order. The bars: 4 times the samples per second of
+DataLoader over TensorDataset, 10 times those of a data set that normalises sample by sample, 1.3
+times the time of bare ``x[perm[i : i + 64]]``. How it grows with the samples is in growth.py.
 """
 
 import argparse
-import statistics
+import functools
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
-from common import circumstances, ratio, spread, write
+from common import circumstances, interleave, ratio, spread, write
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -74,64 +70,28 @@ def seconds(make: Callable[[], Iterable[Any]]) -> float:
     return time.perf_counter() - start
 
 
-def growth(sizes: tuple[int, ...] = (60_000, 600_000, 6_000_000)) -> list[dict[str, float]]:
-    """Return the time of a sample in an epoch over files of each size, read as memmaps."""
-    result = []
-    block = np.random.default_rng(0).integers(0, 256, (60_000, D), np.uint8)
-    for n in sizes:
-        with tempfile.NamedTemporaryFile(prefix="refnet-bench-") as file:
-            for _ in range(n // len(block)):
-                file.write(block.data)
-            file.flush()
-            pixels = np.memmap(file.name, np.uint8, "r", shape=(n, D))
-            data = ArrayDataset(pixels, np.arange(n) % 10)
-            loader = Loader(data, RandomSampler(n, BATCH), Normalize(MEAN, STD))
-            taken = min(seconds(loader.__iter__) for _ in range(2))
-        result.append({"rows": n, "seconds": taken, "us_per_sample": 1e6 * taken / n})
-        print(f"{n:>10} rows {taken:>8.2f} s {1e6 * taken / n:>7.3f} us a sample")
-    return result
-
-
-def main(
-    rounds: int = 7, threads: int = 1, large: bool = False, keep: bool = False
-) -> dict[str, object]:
+def main(rounds: int = 7, threads: int = 1, keep: bool = False) -> dict[str, object]:
     """Measure all rows, print the table, and return it; ``keep`` writes docs/results."""
     torch.set_num_threads(threads)
-    contestants = rows()
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
-    for make in contestants.values():
-        seconds(make)  # warm up
-    for _ in range(rounds):
-        for name, make in contestants.items():
-            taken[name].append(seconds(make))
-    table = []
-    print(f"{'one pass over 60,000 x 784, batch 64':<38}{'s':>8}{'time / refnet':>15}  quartiles")
-    for name, times in taken.items():
-        ratios = sorted(t / r for t, r in zip(times, taken[REFNET], strict=True))
-        row = {
-            "row": name,
-            "seconds": statistics.median(times),
-            "time_by_refnet": statistics.median(ratios),
-            "quartiles": [ratios[rounds // 4], ratios[-1 - rounds // 4]],
-        }
-        table.append(row)
-        low, high = row["quartiles"]
-        by = row["time_by_refnet"]
-        print(f"{name:<38}{row['seconds']:>8.3f}{by:>15.2f}  {low:.2f} to {high:.2f}")
-    by = {row["row"]: row["time_by_refnet"] for row in table}
-    missed = [name for name in list(BARS)[:2] if by[name] < BARS[name]]
-    missed += ["bare"] if 1 / by["bare"] > BARS["bare"] else []
+    calls = {name: functools.partial(seconds, make) for name, make in rows().items()}
+    times = interleave(calls, rounds)
+    summary = {
+        name: {"seconds": spread(values), "by refnet": ratio(values, times[REFNET])}
+        for name, values in times.items()
+    }
+    print(f"{'one pass over 60,000 x 784, batch 64':<38}{'s':>8}{'time / refnet':>15}")
+    for name, row in summary.items():
+        by = "{median:>15.2f}  {min:.2f} to {max:.2f}".format(**row["by refnet"])
+        print(f"{name:<38}{row['seconds']['median']:>8.3f}{by}")
+    by_refnet = {name: row["by refnet"]["median"] for name, row in summary.items()}
+    missed = [name for name in list(BARS)[:2] if by_refnet[name] < BARS[name]]
+    missed += ["bare"] if 1 / by_refnet["bare"] > BARS["bare"] else []
     result: dict[str, object] = {
         "claim": "samples per second: 4 times those of DataLoader over TensorDataset, 10 times "
         "those of normalising one by one; time: 1.3 times that of bare indexing at most",
         **circumstances(rounds),
         "threads": threads,
-        "summary": {
-            name: {"seconds": spread(times), "by refnet": ratio(times, taken[REFNET])}
-            for name, times in taken.items()
-        },
-        "rows": table,
-        "growth": growth() if large else [],
+        "summary": summary,
         "missed": missed,
     }
     if keep:
@@ -143,7 +103,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds of all rows (7)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (1)")
-    parser.add_argument("--large", action="store_true", help="the growth too (5 GB of disk)")
     parser.add_argument("--write", action="store_true", dest="keep", help="into docs/results")
     missed = main(**vars(parser.parse_args()))["missed"]
     print(f"bars missed: {missed}" if missed else "all bars met")

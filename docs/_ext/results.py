@@ -54,7 +54,7 @@ class Results(SphinxDirective):
         path = Path(self.env.srcdir, "results", f"{self.arguments[0]}.json")
         self.env.note_dependency(str(path))
         if not path.exists():
-            raise self.error(f"results: expected a file {path}. Run examples/results.py.")
+            raise self.error(f"results: expected a file {path}. Run examples/results.py or bench/.")
         content = json.loads(path.read_text(encoding="utf-8"))
         parsed = self.parse_content_to_nodes()
         if not parsed or not isinstance(parsed[0], nodes.table):
