@@ -1,4 +1,4 @@
-"""Shared by all tests: where the real Fashion-MNIST is missing, tests that need it say so."""
+"""Shared by all tests: the seed, what to say where the real Fashion-MNIST is missing, the site."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import refnet
 
@@ -31,6 +32,12 @@ def skip_without_data(request: pytest.FixtureRequest) -> None:
         if os.environ.get("REFNET_REQUIRE_DATA") == "1":
             pytest.fail(HOW_TO_GET_IT)
         pytest.skip(HOW_TO_GET_IT)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_each_time() -> None:
+    """Seed torch: a test that draws numbers draws the same in every run, and in any order."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
