@@ -10,16 +10,21 @@ import platform
 import random
 import signal
 import threading
+import weakref
 from types import FrameType
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
 
 from refnet.errors import check_int, check_number, sentence
 
 _MEANT = {"gpu": "cuda", "nvidia": "cuda", "cuda0": "cuda:0", "cuda1": "cuda:1"}
+
+_networks: weakref.WeakSet[nn.Module] = weakref.WeakSet()  # the networks that hold the group
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
@@ -204,4 +209,25 @@ def start_distributed(device: torch.device) -> None:
     store = dist.PrefixStore(life, store)  # type: ignore[attr-defined]  # public in its manual
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timeout, store=store, rank=rank, world_size=world)
-    atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
+    atexit.register(_leave)
+
+
+def distribute(model: nn.Module) -> nn.Module:
+    """Return the model; under torchrun, wrapped so that gradients are summed over processes."""
+    if rank_and_world()[1] == 1:
+        return model
+    network = DistributedDataParallel(model)
+    _networks.add(network)
+    return network
+
+
+def _leave() -> None:
+    """End the threads of the group while Python still runs, or a late one aborts the process.
+
+    They end with the last holder of the group. It must not be a network: that one would wait for
+    the threads with Python's lock in its hand, which they may need.
+    """
+    for network in _networks:
+        vars(network).clear()
+    if dist.is_initialized():
+        dist.destroy_process_group()

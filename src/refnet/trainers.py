@@ -12,13 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
 from refnet.batches import Stream, check_optimizer, checked_loss, evaluating, explained, share
 from refnet.checkpoint import CheckpointFolder, fill, latest_checkpoint, load_checkpoint
-from refnet.devices import StopSignal, choose_device, rank_and_world, start_distributed
+from refnet.devices import StopSignal, choose_device, distribute, rank_and_world, start_distributed
 from refnet.errors import check_int, sentence
 from refnet.history import History, Progress
 from refnet.measures import Metrics, Sums, check_weights, from_first, highest
@@ -73,7 +72,7 @@ class Trainer:
         start_distributed(self.device)
         self.rank, self.world = rank_and_world()
         self.model, self.optimizer, self.loss = model.to(self.device), optimizer, loss
-        self.network = DistributedDataParallel(model) if self.world > 1 else model
+        self.network = distribute(model)
         self.verbose = verbose and self.rank == 0
         self._fresh = True  # whether the next batch is the first of a pass
 
