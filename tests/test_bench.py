@@ -79,3 +79,15 @@ def test_a_recorded_run_says_how_it_was_made_and_its_numbers_are_in_order(name):
     numbers = [n for row in content["summary"].values() for n in row.values()]
     assert numbers
     assert all(0 <= n["min"] <= n["median"] <= n["max"] for n in numbers)
+
+
+def test_the_bench_for_a_gpu_runs_without_one_and_then_both_devices_agree(bench):
+    main = bench("gpu")["main"]
+    main.__globals__["AGREE"] = 5
+    result = main("cpu", steps=3, samples=128, rounds=1)
+    assert result["difference"] == {"overfit": 0.0, "mlp": 0.0}
+    for net in ("overfit", "mlp"):
+        rows = {name for name in result["summary"] if name.startswith(net)}
+        assert rows == {f"{net} {row}" for row in ("graph", "plain", "launches", "products")}
+        graph, plain = (result["summary"][f"{net} {row}"]["seconds"] for row in ("graph", "plain"))
+        assert 0.2 < graph["median"] / plain["median"] < 5  # on the CPU both are plain steps

@@ -27,6 +27,7 @@ FLOOR = {
     "measures": 3,
     "models": 4,
     "batches": 4,
+    "capture": 4,
     "history": 5,
     "checkpoint": 5,
     "pictures": 5,

@@ -186,6 +186,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def show(callback: Callable[[int, nn.Module], object] | None, step: int, model: nn.Module) -> None:
+    """Call ``callback(step, model)``, if there is one, while the model is in evaluation mode."""
+    if callback:
+        with evaluating(model):
+            callback(step, model)
+
+
 def share(n: int, device: torch.device) -> Tensor | None:
     """Return n * world / N for this process's n of the N samples of a batch; None for one process.
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from refnet.devices import rank_and_world
 from refnet.errors import DivergedError, all_finite, sentence
 
-BLOCK = 50  # batches brought into the sums at once
+BLOCK = 50  # batches brought into the sums at once, if their logits are few
+MOST = 2**20  # logits that wait for it
 _NEVER = 2**62  # later than any batch
 _DO = "Lower the learning rate or look for nan in the data; saved checkpoints are kept."
 
@@ -37,6 +38,9 @@ class Metrics:
 class Sums:
     """Running sums over batches, on the device, in blocks, so that a step neither waits nor counts.
 
+    Each batch is copied into a block made once. To keep the tensors of the last batches instead
+    costs 5 % of a small net's step: memory that would be used again for the next step is held.
+
     Attributes
     ----------
     loss, correct : Tensor, shape (), float64 and int64
@@ -47,41 +51,50 @@ class Sums:
         Smallest and largest label.
     count, batches : int
         Samples and batches so far.
-    waiting : list of (loss, logits, labels)
-        The last batches, at most :data:`BLOCK`, not yet in the sums.
+    waiting : int
+        Of these, batches that are in the block but not yet in the sums.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
         self.correct, self.low, self.high = torch.zeros((3,), dtype=torch.int64, device=device)
         self.bad = torch.full((), _NEVER, device=device)
-        self.count, self.batches, self.classes = 0, 0, 1
-        self.waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.count, self.batches, self.waiting = 0, 0, 0
+        self._block = (torch.empty(0), torch.empty(0, 0, 1), torch.empty(0, 0))
+        self._rows: list[tuple[Tensor, ...]] = []  # of the block: a batch each
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add one batch: its mean loss, its logits, shape (N, C), and its labels, shape (N,)."""
-        self.waiting.append((loss, logits, labels))
+        if self._block[1].shape[1:] != logits.shape:
+            self.fold()
+            batches = min(BLOCK, MOST // max(1, logits.numel()) + 1)
+            self._block = (
+                loss.new_empty(batches, dtype=torch.float64),
+                logits.new_empty(batches, *logits.shape),
+                labels.new_empty(batches, *labels.shape),
+            )
+            self._rows = list(zip(*self._block, strict=True))
+        for row, value in zip(self._rows[self.waiting], (loss, logits, labels), strict=True):
+            row.copy_(value)
         self.count += len(labels)
         self.batches += 1
-        if len(self.waiting) == BLOCK:
+        self.waiting += 1
+        if self.waiting == len(self._rows):
             self.fold()
 
     def fold(self) -> None:
         """Bring the waiting batches into the sums, all at once."""
-        if not self.waiting:
+        if self.waiting == 0:
             return
-        losses = torch.stack([loss for loss, _, _ in self.waiting]).double()
-        sizes = torch.tensor([len(y) for _, _, y in self.waiting], device=losses.device)
-        logits, labels = (torch.cat([batch[part] for batch in self.waiting]) for part in (1, 2))
-        numbers = torch.arange(self.batches - len(sizes), self.batches, device=losses.device)
+        losses, logits, labels = (part[: self.waiting] for part in self._block)
+        numbers = torch.arange(self.batches - self.waiting, self.batches, device=losses.device)
         self.bad = torch.minimum(self.bad, numbers.where(~losses.isfinite(), _NEVER).min())
-        self.loss = self.loss + (losses * sizes).sum()
-        self.correct = self.correct + torch.count_nonzero(logits.max(1).indices == labels)
-        if len(labels):
+        self.loss = self.loss + losses.sum() * labels.shape[1]
+        self.correct = self.correct + torch.count_nonzero(logits.max(2).indices == labels)
+        if labels.numel():
             self.low = torch.minimum(self.low, labels.min())
             self.high = torch.maximum(self.high, labels.max())
-        self.classes = logits.shape[1]
-        self.waiting.clear()
+        self.waiting = 0
 
     def check(self, now: int, name: str) -> None:
         """Raise if a loss was not finite, naming the first, or a label was no class.
@@ -96,7 +109,7 @@ class Sums:
         if (first := int(bad)) < _NEVER:
             where = f"{name} {now - self.batches + first + 1}"
             raise DivergedError(sentence(where, "a finite loss", "nan or inf", _DO))
-        check_labels(int(self.low), int(self.high), self.classes)
+        check_labels(int(self.low), int(self.high), self._block[1].shape[2])
 
     def total(self) -> list[float]:
         """Return loss, correct and count, each summed over all processes."""

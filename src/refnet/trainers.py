@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
-from refnet.batches import Stream, check_optimizer, checked_loss, evaluating, explained, share
+from refnet.batches import Stream, check_optimizer, checked_loss, evaluating, explained, share, show
+from refnet.capture import CapturedStep
 from refnet.checkpoint import CheckpointFolder, fill, latest_checkpoint, load_checkpoint
 from refnet.devices import StopSignal, choose_device, distribute, rank_and_world, start_distributed
 from refnet.errors import check_int, sentence
@@ -44,6 +45,9 @@ class Trainer:
         As for :func:`refnet.choose_device`.
     verbose : bool
         Whether to print a line a row, and a progress bar where a terminal is watching.
+    graph : bool
+        Whether one process on CUDA may replay the step as a CUDA graph. Not for a ``forward`` that
+        decides in Python what to compute, by a counter or a random number: a graph repeats itself.
 
     References
     ----------
@@ -66,6 +70,7 @@ class Trainer:
         loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
         device: str | torch.device = "auto",
         verbose: bool = True,
+        graph: bool = True,
     ) -> None:
         check_optimizer(model, optimizer)
         self.device = choose_device(device)
@@ -74,6 +79,7 @@ class Trainer:
         self.model, self.optimizer, self.loss = model.to(self.device), optimizer, loss
         self.network = distribute(model)
         self.verbose = verbose and self.rank == 0
+        self.graph = graph and self.device.type == "cuda" and self.world == 1  # else plain steps
         self._fresh = True  # whether the next batch is the first of a pass
 
     def training_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,7 +153,7 @@ class Trainer:
         with self._start("fit_steps", checkpoint, resume):
             run, stream = self._run, iter(self._open(batches))
             if run.step == 0:
-                self._call(callback)
+                show(callback, run.step, self.model)
             while run.step < steps or run.sums.batches:
                 end = min(steps, ((run.step - run.sums.batches) // every + 1) * every)
                 self._learn(islice(stream, end - run.step), end - run.step)
@@ -155,7 +161,7 @@ class Trainer:
                     got, do = f"only {run.step}", "Pass an endless stream, or fewer steps."
                     raise ValueError(sentence("Trainer.fit_steps", f"{steps} batches", got, do))
                 self._report(None, validation)
-                self._call(callback)
+                show(callback, run.step, self.model)
                 self._save()
         return self._run.history
 
@@ -173,11 +179,6 @@ class Trainer:
         sums.check(sums.batches, "batch")
         return sums.metrics()
 
-    def _call(self, callback: Callable[[int, nn.Module], object] | None) -> None:
-        if callback:
-            with evaluating(self.model):
-                callback(self._run.step, self.model)
-
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
         look, self._fresh = self._fresh, False  # at the first batch of a pass
         return checked_loss(self.loss, logits, y, look)
@@ -193,7 +194,7 @@ class Trainer:
         with tqdm(total=steps, unit="step", disable=off, leave=False, mininterval=0.5) as bar:
             for x, y in batches:
                 with explained(x, self._fresh and self.world == 1):
-                    loss, logits = self.training_step(x, y)
+                    loss, logits = (self.training_step if self._fresh else self._step)(x, y)
                 run.sums.add(loss, logits, y)
                 run.step, run.batch = run.step + 1, run.batch + 1
                 if run.step % LOOK_EVERY == 0 or (self._signal.seen and self.world == 1):
@@ -230,6 +231,8 @@ class Trainer:
             if resume:
                 self._resume(checkpoint)
             self.model.train()
+            step = self.training_step
+            self._step = CapturedStep(step, self.model, self.optimizer) if self.graph else step
             yield
             if self._signal.seen:  # it came after the last step: all is saved
                 self._signal.stop()
@@ -242,7 +245,6 @@ class Trainer:
     def _resume(self, folder: str | Path | None) -> None:
         """Fill model, optimizer and run; the first process reads the file for all of them."""
         path = latest_checkpoint(folder) if folder and self.rank == 0 else None
-        content = from_first(path and load_checkpoint(path), self.device)
-        if content is not None:
+        if (content := from_first(path and load_checkpoint(path), self.device)) is not None:
             fill(content, self.model, self.optimizer)
             self._run.go_back(content)

@@ -1,0 +1,157 @@
+"""The trainer on a GPU: the step as a CUDA graph, the plain step and the floors, interleaved.
+
+    python bench/gpu.py [--device cuda] [--steps 20000] [--rounds 5] [--write]
+
+Rows of OVERFIT (2-64-256-64-2, cos, batch 1024, Adam), with its stream drawn on the device, and of
+the MLP (784-256-10, batch 64, SGD), five epochs over random images of Fashion-MNIST's size: each by
+replays of a graph, and by plain steps. The floors beside them: one launch of an empty graph for
+each step, and the matrix products of the step alone, of forward and backward pass, in one graph.
+Before that both nets learn 500 steps on the CPU too, and the weights are compared. With --device
+cpu all rows run without graphs, to try this script.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterable
+
+import torch
+from common import circumstances, interleave, ratio, spread, timed, write
+from torch import Tensor, nn
+
+import refnet
+
+BARS = {"overfit graph": 8.0, "mlp graph": 2.0}  # seconds on one H100, for 100,000 steps; 5 epochs
+AGREE = 500  # steps on both devices
+TOLERANCE = 1e-3  # of a weight after those: float32 sums in another order, carried on by each step
+
+
+def overfit(device: str, graph: bool) -> tuple[refnet.Trainer, Iterable[tuple[Tensor, Tensor]]]:
+    picture = refnet.ImagePixels(refnet.draw_text())
+    scale = refnet.Rescale((picture.height, picture.width), -3, 3)
+    stream = ((scale(x), y) for x, y in picture.batches(1024, seed=0, device=device))
+    refnet.seed_everything(0)
+    model = refnet.overfit_net("cos")
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    return refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph), stream
+
+
+def mlp(device: str, graph: bool, samples: int) -> tuple[refnet.Trainer, refnet.Loader]:
+    refnet.seed_everything(0)
+    images = torch.randint(0, 256, (samples, 28, 28), dtype=torch.uint8)
+    data = refnet.ArrayDataset(images, torch.randint(0, 10, (samples,)))
+    loader = refnet.Loader(data, refnet.RandomSampler(data, 64), refnet.Normalize(72.94, 90.02))
+    model = refnet.mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    trainer = refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph)
+    return trainer, loader.to(device)
+
+
+def difference(device: str, samples: int) -> dict[str, float]:
+    """Return the largest difference of a weight after AGREE steps on the CPU and on ``device``."""
+    nets: dict[str, list[nn.Module]] = {"overfit": [], "mlp": []}
+    for where in ("cpu", device):
+        batches = list(itertools.islice(overfit("cpu", False)[1], AGREE))
+        trainer, _ = overfit(where, True)
+        trainer.fit_steps(batches, AGREE)
+        nets["overfit"].append(trainer.model.cpu())
+        trainer, loader = mlp(where, True, samples)
+        trainer.fit_steps(itertools.islice(itertools.cycle(loader), AGREE), AGREE)
+        nets["mlp"].append(trainer.model.cpu())
+    return {
+        name: max(float((p - q).abs().max()) for p, q in zip(*pair_of(models), strict=True))
+        for name, models in nets.items()
+    }
+
+
+def pair_of(models: list[nn.Module]) -> list[list[Tensor]]:
+    return [[p.detach() for p in model.parameters()] for model in models]
+
+
+def products(device: str, batch: int, sizes: list[int]) -> Callable[[], None]:
+    """Return the products of one step of a net of these sizes: outputs and gradients."""
+    x = [torch.rand(batch, n, device=device) for n in sizes]
+    w = [torch.rand(n, m, device=device) for m, n in itertools.pairwise(sizes)]
+
+    def step() -> None:
+        for n, weight in enumerate(w):
+            torch.mm(x[n], weight.t())  # (N, D) @ (D, O)
+            torch.mm(x[n + 1].t(), x[n])  # (O, N) @ (N, D)
+            if n:
+                torch.mm(x[n + 1], weight)  # (N, O) @ (O, D)
+
+    return step
+
+
+def repeated(device: str, steps: int, step: Callable[[], None] | None) -> Callable[[], None]:
+    """Return ``steps`` replays of ``step`` in a graph, of one tiny kernel if there is none."""
+    cell = torch.zeros(1, device=device)
+    once = step or (lambda: cell.add_(1))  # type: ignore[func-returns-value]
+    once()
+    replay = once
+    if device != "cpu":
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            once()
+        replay = graph.replay
+
+    def loop() -> None:
+        for _ in range(steps):
+            replay()
+        wait(device)
+
+    return loop
+
+
+def wait(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def main(
+    device: str = "cuda",
+    steps: int = 20_000,
+    samples: int = 60_000,
+    rounds: int = 5,
+    keep: bool = False,
+) -> dict[str, object]:
+    """Measure all rows, print the table, and return it; ``keep`` writes docs/results."""
+    apart = difference(device, samples)
+    for name, value in apart.items():
+        verdict = "agree" if value <= TOLERANCE else "DIFFER"
+        print(f"{name}: after {AGREE} steps the weights {verdict} with the CPU's, by {value:.1e}")
+    per_epoch = -(-samples // 64)
+    rows: dict[str, Callable[[], object]] = {}
+    for graph in (True, False):
+        kind = "graph" if graph else "plain"
+        trainer, stream = overfit(device, graph)
+        rows[f"overfit {kind}"] = lambda t=trainer, s=stream: t.fit_steps(s, steps) and wait(device)
+        trainer, loader = mlp(device, graph, samples)
+        rows[f"mlp {kind}"] = lambda t=trainer, s=loader: t.fit(s, epochs=5) and wait(device)
+    rows["overfit launches"] = repeated(device, steps, None)
+    rows["mlp launches"] = repeated(device, 5 * per_epoch, None)
+    rows["overfit products"] = repeated(device, steps, products(device, 1024, [2, 64, 256, 64, 2]))
+    rows["mlp products"] = repeated(device, 5 * per_epoch, products(device, 64, [784, 256, 10]))
+    times = interleave({name: timed(call) for name, call in rows.items()}, rounds)
+    summary = {}
+    for name, values in times.items():
+        net = name.split()[0]
+        scale = 100_000 / steps if net == "overfit" else 1.0
+        row = spread([scale * seconds for seconds in values])
+        summary[name] = {"seconds": row, f"by {net} graph": ratio(values, times[f"{net} graph"])}
+        bar = f", bar <= {BARS[name]:.1f} s" if name in BARS and device != "cpu" else ""
+        print("{:<20}{median:>9.3f} s  {min:.3f}..{max:.3f}{}".format(name, bar, **row))
+    sizes = {"steps": steps, "samples": samples, "overfit_seconds_for": 100_000, "mlp_epochs": 5}
+    result = {**circumstances(rounds, device), **sizes, "difference": apart, "summary": summary}
+    if keep:
+        write("gpu", result)
+    return result
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the script (cuda)")
+    parser.add_argument("--steps", type=int, default=20_000, help="steps of OVERFIT in a round")
+    parser.add_argument("--samples", type=int, default=60_000, help="images in an epoch")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all rows (5)")
+    parser.add_argument("--write", action="store_true", dest="keep", help="into docs/results")
+    main(**vars(parser.parse_args()))
