@@ -11,12 +11,14 @@ cpu all rows run without graphs, to try this script.
 """
 
 import argparse
+import functools
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from common import circumstances, interleave, ratio, spread, timed, write
-from torch import Tensor, nn
+from torch import nn
+from trainer import mlp_data, mlp_trainer, overfit_trainer
 
 import refnet
 
@@ -25,46 +27,23 @@ AGREE = 500  # steps on both devices
 TOLERANCE = 1e-3  # of a weight after those: float32 sums in another order, carried on by each step
 
 
-def overfit(device: str, graph: bool) -> tuple[refnet.Trainer, Iterable[tuple[Tensor, Tensor]]]:
-    picture = refnet.ImagePixels(refnet.draw_text())
-    scale = refnet.Rescale((picture.height, picture.width), -3, 3)
-    stream = ((scale(x), y) for x, y in picture.batches(1024, seed=0, device=device))
-    refnet.seed_everything(0)
-    model = refnet.overfit_net("cos")
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    return refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph), stream
-
-
-def mlp(device: str, graph: bool, samples: int) -> tuple[refnet.Trainer, refnet.Loader]:
-    refnet.seed_everything(0)
-    images = torch.randint(0, 256, (samples, 28, 28), dtype=torch.uint8)
-    data = refnet.ArrayDataset(images, torch.randint(0, 10, (samples,)))
-    loader = refnet.Loader(data, refnet.RandomSampler(data, 64), refnet.Normalize(72.94, 90.02))
-    model = refnet.mlp()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    trainer = refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph)
-    return trainer, loader.to(device)
-
-
 def difference(device: str, samples: int) -> dict[str, float]:
     """Return the largest difference of a weight after AGREE steps on the CPU and on ``device``."""
     nets: dict[str, list[nn.Module]] = {"overfit": [], "mlp": []}
     for where in ("cpu", device):
-        batches = list(itertools.islice(overfit("cpu", False)[1], AGREE))
-        trainer, _ = overfit(where, True)
-        trainer.fit_steps(batches, AGREE)
+        refnet.seed_everything(0)
+        trainer, _ = overfit_trainer(where)
+        trainer.fit_steps(overfit_trainer()[1], AGREE)  # the points are drawn on the CPU for both
         nets["overfit"].append(trainer.model.cpu())
-        trainer, loader = mlp(where, True, samples)
+        refnet.seed_everything(0)
+        trainer, loader = mlp_trainer(where), mlp_data(samples)[2]
         trainer.fit_steps(itertools.islice(itertools.cycle(loader), AGREE), AGREE)
         nets["mlp"].append(trainer.model.cpu())
-    return {
-        name: max(float((p - q).abs().max()) for p, q in zip(*pair_of(models), strict=True))
-        for name, models in nets.items()
-    }
-
-
-def pair_of(models: list[nn.Module]) -> list[list[Tensor]]:
-    return [[p.detach() for p in model.parameters()] for model in models]
+    apart = {}
+    for name, (one, other) in nets.items():
+        pairs = zip(one.parameters(), other.parameters(), strict=True)
+        apart[name] = max(float((p - q).detach().abs().max()) for p, q in pairs)
+    return apart
 
 
 def products(device: str, batch: int, sizes: list[int]) -> Callable[[], None]:
@@ -97,14 +76,10 @@ def repeated(device: str, steps: int, step: Callable[[], None] | None) -> Callab
     def loop() -> None:
         for _ in range(steps):
             replay()
-        wait(device)
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return loop
-
-
-def wait(device: str) -> None:
-    if device != "cpu":
-        torch.cuda.synchronize()
 
 
 def main(
@@ -119,18 +94,18 @@ def main(
     for name, value in apart.items():
         verdict = "agree" if value <= TOLERANCE else "DIFFER"
         print(f"{name}: after {AGREE} steps the weights {verdict} with the CPU's, by {value:.1e}")
-    per_epoch = -(-samples // 64)
+    loader = mlp_data(samples)[2].to(device)
     rows: dict[str, Callable[[], object]] = {}
     for graph in (True, False):
         kind = "graph" if graph else "plain"
-        trainer, stream = overfit(device, graph)
-        rows[f"overfit {kind}"] = lambda t=trainer, s=stream: t.fit_steps(s, steps) and wait(device)
-        trainer, loader = mlp(device, graph, samples)
-        rows[f"mlp {kind}"] = lambda t=trainer, s=loader: t.fit(s, epochs=5) and wait(device)
+        overfit, stream = overfit_trainer(device, graph)
+        mlp = mlp_trainer(device, graph)  # a fit ends by reading its sums, and so waits
+        rows[f"overfit {kind}"] = functools.partial(overfit.fit_steps, stream, steps)
+        rows[f"mlp {kind}"] = functools.partial(mlp.fit, loader, epochs=5)
     rows["overfit launches"] = repeated(device, steps, None)
-    rows["mlp launches"] = repeated(device, 5 * per_epoch, None)
+    rows["mlp launches"] = repeated(device, 5 * len(loader), None)
     rows["overfit products"] = repeated(device, steps, products(device, 1024, [2, 64, 256, 64, 2]))
-    rows["mlp products"] = repeated(device, 5 * per_epoch, products(device, 64, [784, 256, 10]))
+    rows["mlp products"] = repeated(device, 5 * len(loader), products(device, 64, [784, 256, 10]))
     times = interleave({name: timed(call) for name, call in rows.items()}, rounds)
     summary = {}
     for name, values in times.items():

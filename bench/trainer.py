@@ -11,7 +11,7 @@ loop. Other libraries are in peers.py.
 
 import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from common import circumstances, interleave, ratio, spread, timed, write
@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 import refnet
 
 BATCH = 64
+SCALE = refnet.Normalize(72.94, 90.02)
 BARS = [  # row, beside which, at most so many times as long
     ("mlp refnet", "mlp bare loop", 1.10),
     ("mlp refnet", "mlp matrix products", 2.6),
@@ -28,22 +29,40 @@ BARS = [  # row, beside which, at most so many times as long
 ]
 
 
-def epoch_of_refnet(loader: refnet.Loader) -> Callable[[], object]:
+def mlp_trainer(device: str = "cpu", graph: bool = True) -> refnet.Trainer:
     model = refnet.mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    trainer = refnet.Trainer(model, optimizer, device="cpu", verbose=False)
-    return lambda: trainer.fit(loader, epochs=1)
+    return refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph)
 
 
-def epoch_of_bare_loop(
-    images: Tensor, labels: Tensor, scale: refnet.Normalize
-) -> Callable[[], object]:
+def mlp_data(samples: int) -> tuple[Tensor, Tensor, refnet.Loader]:
+    """Return random images of Fashion-MNIST's size, their labels, and a loader of both."""
+    images = torch.randint(0, 256, (samples, 28, 28), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (samples,))
+    data = refnet.ArrayDataset(images, labels)
+    return images, labels, refnet.Loader(data, refnet.RandomSampler(data, BATCH), SCALE)
+
+
+def overfit_trainer(
+    device: str = "cpu", graph: bool = True
+) -> tuple[refnet.Trainer, Iterator[tuple[Tensor, Tensor]]]:
+    """Return a trainer of OVERFIT, and its endless stream, drawn on the device."""
+    picture = refnet.ImagePixels(refnet.draw_text())
+    scale = refnet.Rescale((picture.height, picture.width), -3, 3)
+    model = refnet.overfit_net("cos")
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    stream = ((scale(x), y) for x, y in picture.batches(1024, seed=0, device=device))
+    trainer = refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph)
+    return trainer, stream
+
+
+def epoch_of_bare_loop(images: Tensor, labels: Tensor) -> Callable[[], object]:
     model = refnet.mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 
     def epoch() -> None:
         for index in torch.randperm(len(images)).split(BATCH):
-            x, y = scale(images.index_select(0, index)), labels.index_select(0, index)
+            x, y = SCALE(images.index_select(0, index)), labels.index_select(0, index)
             optimizer.zero_grad()
             cross_entropy(model(x), y).backward()
             optimizer.step()
@@ -64,18 +83,13 @@ def matrix_products(samples: int) -> Callable[[], object]:
 
 
 def overfit_steps(steps: int, bare: bool) -> Callable[[], object]:
-    picture = refnet.ImagePixels(refnet.draw_text())
-    scale = refnet.Rescale((picture.height, picture.width), -3, 3)
-    model = refnet.overfit_net("cos")
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    stream = ((scale(x), y) for x, y in picture.batches(1024, seed=0))
-    trainer = refnet.Trainer(model, optimizer, device="cpu", verbose=False)
+    trainer, stream = overfit_trainer()
 
     def loop() -> None:
         for x, y in itertools.islice(stream, steps):
-            optimizer.zero_grad()
-            cross_entropy(model(x), y).backward()
-            optimizer.step()
+            trainer.optimizer.zero_grad()
+            cross_entropy(trainer.model(x), y).backward()
+            trainer.optimizer.step()
 
     return loop if bare else lambda: trainer.fit_steps(stream, steps)
 
@@ -86,15 +100,12 @@ def main(
     """Measure all rows, print the table, and return it; ``keep`` writes docs/results."""
     torch.set_num_threads(threads)
     refnet.seed_everything(0)
-    images = torch.randint(0, 256, (samples, 28, 28), dtype=torch.uint8)
-    labels = torch.randint(0, 10, (samples,))
-    scale = refnet.Normalize(72.94, 90.02)
-    data = refnet.ArrayDataset(images, labels)
-    loader = refnet.Loader(data, refnet.RandomSampler(data, BATCH), scale)
+    images, labels, loader = mlp_data(samples)
+    trainer = mlp_trainer()
     steps = max(20, samples // 300)
     rows: dict[str, Callable[[], object]] = {
-        "mlp refnet": epoch_of_refnet(loader),
-        "mlp bare loop": epoch_of_bare_loop(images, labels, scale),
+        "mlp refnet": lambda: trainer.fit(loader, epochs=1),
+        "mlp bare loop": epoch_of_bare_loop(images, labels),
         "mlp matrix products": matrix_products(samples),
         "overfit refnet": overfit_steps(steps, bare=False),
         "overfit bare loop": overfit_steps(steps, bare=True),

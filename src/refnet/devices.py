@@ -213,7 +213,7 @@ def start_distributed(device: torch.device) -> None:
 
 
 def distribute(model: nn.Module) -> nn.Module:
-    """Return the model; under torchrun, wrapped so that gradients are summed over processes."""
+    """Return the model; under torchrun, wrapped so that its gradients are averaged."""
     if rank_and_world()[1] == 1:
         return model
     network = DistributedDataParallel(model)
