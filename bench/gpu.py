@@ -79,6 +79,7 @@ def repeated(device: str, steps: int, step: Callable[[], None] | None) -> Callab
         if device != "cpu":
             torch.cuda.synchronize()
 
+    loop.keeps = once  # type: ignore[attr-defined]  # its tensors: a graph knows but addresses
     return loop
 
 

@@ -1,16 +1,18 @@
-"""How time and memory grow: with the samples, with the width of the net, with the processes.
+"""How time and memory grow: with samples, steps of a run, width of the net, processes.
 
     python bench/growth.py [--rounds 5] [--write]
 
 Samples: an epoch of batches of 64 from a file of 60,000, 600,000 and 6,000,000 images of 784 bytes,
 read as a memmap in a process of its own (5 GB of disk, removed after). The memory that counts is
-the process's own; pages of the file that the system keeps in memory are not in it. Width: a step
-of 784-H-10 at batch 64 beside a bare loop and beside the products of its matrices alone.
+the process's own; pages of the file that the system keeps in memory are not in it. Steps: the same
+memory at three moments of one run of the MLP. Width: a step of 784-H-10 at batch 64 beside a bare
+loop and beside the products of its matrices alone.
 Processes: an epoch of the MLP under torchrun with 1 to 4 processes (gloo), one thread each, whose
 batch is 64 and whose batch is 1,024 images of all processes together.
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -25,11 +27,13 @@ import numpy as np
 import torch
 from common import circumstances, interleave, ratio, spread, timed, write
 from torch.nn.functional import cross_entropy
+from trainer import mlp_data, mlp_trainer
 
 import refnet
 
 Table = dict[str, dict[str, dict[str, float]]]  # row, measure: median, min and max
 SIZES = (60_000, 600_000, 6_000_000)
+LOOKS = (1_000, 10_000, 100_000)  # steps of a run at which its memory is read
 WIDTHS = (256, 512, 1024, 2048, 4096)
 RANKS = (1, 2, 3, 4)
 STEPS = 50  # of a round, for each width
@@ -69,6 +73,20 @@ def samples() -> Table:
         row["us_per_sample"] = 1e6 * row["seconds"] / n
         rows[f"{n} samples"] = {measured: spread([value]) for measured, value in row.items()}
         print(f"{n:>10} samples {row['seconds']:>8.2f} s {row['memory_mb']:>8.0f} MB", flush=True)
+    return rows
+
+
+def steps() -> Table:
+    rows: Table = {}
+
+    def look(step: int, _: object) -> None:
+        if step in LOOKS:
+            rows[f"{step} steps"] = {"memory_mb": spread([own_memory()])}
+            print(f"{step:>10} steps {own_memory():>17.1f} MB", flush=True)
+
+    loader = mlp_data(64 * 100)[2]
+    stream = itertools.chain.from_iterable(itertools.repeat(loader))
+    mlp_trainer().fit_steps(stream, LOOKS[-1], every=LOOKS[0], callback=look)
     return rows
 
 
@@ -159,12 +177,12 @@ def ranks(rounds: int) -> Table:
 
 
 def main(rounds: int = 5, keep: bool = False) -> dict[str, object]:
-    """Measure all three, print the rows, and return them; ``keep`` writes docs/results."""
+    """Measure all four, print the rows, and return them; ``keep`` writes docs/results."""
     torch.set_num_threads(1)
     result = {
         **circumstances(rounds),
         "threads": 1,
-        "summary": samples() | widths(rounds) | ranks(rounds),
+        "summary": samples() | steps() | widths(rounds) | ranks(rounds),
     }
     if keep:
         write("growth", result)

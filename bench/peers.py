@@ -3,10 +3,11 @@
     python bench/peers.py [--rounds 5] [--threads 1] [--tasks mlp-64 lenet] [--write]
 
 Every column starts each round from the same start values and trains one epoch on the same images
-of Fashion-MNIST with the same batch size and optimizer, then counts the right answers on the same
-test images: both are timed, and the accuracy stands beside the time. The products alone are those
-of the layers' weights, forward and backward: what no trainer can do without. A peer that has no
-such model (scikit-learn: no convolution, no cos, no endless stream) has no entry.
+of Fashion-MNIST, in the same order, with the same batch size and optimizer, then counts the right
+answers on the same test images: both are timed, and accuracy and test loss stand beside the time.
+The products alone are those of the layers' weights, forward and backward: what no trainer can do
+without. A peer that has no such model (scikit-learn: no convolution, no cos, no endless stream) has
+no entry.
 
 The peers have an environment of their own: python -m tox run -e bench.
 """
@@ -22,6 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -123,10 +125,17 @@ class Data:
         for x, y in self.picture.batches(self.task.batch, seed=0):
             yield self._scaled(x), y
 
-    def torch_loader(self) -> DataLoader:
+    def order(self, seed: int) -> Tensor:
+        """The indices of the training samples as refnet's sampler shuffles them."""
+        n = len(self.train_y)
+        return next(iter(refnet.RandomSampler(n, n, seed)))
+
+    def torch_loader(self, seed: int) -> DataLoader:
         """The training samples behind torch's DataLoader: shuffled, or a stream cut to length."""
         if not self.task.steps:
-            return DataLoader(TensorDataset(self.train_x, self.train_y), self.task.batch, True)
+            samples = TensorDataset(self.train_x, self.train_y)
+            # A list costs what shuffle=True does, which draws a permutation and makes it a list
+            return DataLoader(samples, self.task.batch, sampler=self.order(seed).tolist())
         data = self
 
         class Endless(IterableDataset):
@@ -140,11 +149,15 @@ class Data:
 
 
 class Column:
-    """One way to train: ``start`` sets the start values, ``epoch`` is timed; then the accuracy."""
+    """One way to train: ``start`` sets the start values, ``epoch`` is timed, accuracy and all."""
+
+    model: nn.Module
 
     def __init__(self, task: Task, data: Data, state: dict[str, Tensor]) -> None:
         self.task, self.data, self.state = task, data, state
         self.accuracies: list[float] = []
+        self.losses: list[float] = []
+        self.seed = 0  # of the order of the samples: the number of the round
 
     def start(self) -> None:
         raise NotImplementedError
@@ -152,13 +165,22 @@ class Column:
     def epoch(self) -> float:
         raise NotImplementedError
 
+    def in_order(self, accuracy: float) -> float:
+        """Return the accuracy of an epoch in the common order: that of the timed one, if it was."""
+        return accuracy
+
+    def logits(self) -> Tensor:
+        return self.model.eval()(self.data.test_x)
+
     def seconds(self) -> float:
-        torch.manual_seed(len(self.accuracies))  # the order of the samples
+        self.seed = len(self.accuracies)
         self.start()
         began = time.perf_counter()
         accuracy = self.epoch()
         took = time.perf_counter() - began
-        self.accuracies.append(accuracy)
+        self.accuracies.append(round(self.in_order(accuracy), 6))  # some divide in float32
+        with torch.no_grad():
+            self.losses.append(cross_entropy(self.logits(), self.data.test_y).item())
         return took
 
     def _twin(self) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -169,16 +191,16 @@ class Column:
 
 class Refnet(Column):
     def start(self) -> None:
-        model = self.task.ours()
-        own = model.state_dict()  # the same parameters in the same order under other names
-        model.load_state_dict(dict(zip(own, self.state.values(), strict=True)))
-        optimizer = self.task.optimizer(model.parameters(), lr=self.task.lr)
-        self.trainer = refnet.Trainer(model, optimizer, device="cpu", verbose=False)
+        self.model = self.task.ours()
+        own = self.model.state_dict()  # the same parameters in the same order under other names
+        self.model.load_state_dict(dict(zip(own, self.state.values(), strict=True)))
+        optimizer = self.task.optimizer(self.model.parameters(), lr=self.task.lr)
+        self.trainer = refnet.Trainer(self.model, optimizer, device="cpu", verbose=False)
         test = refnet.ArrayDataset(self.data.test_x, self.data.test_y)
         self.test = refnet.Loader(test, refnet.SequentialSampler(test, 1000))
         if not self.task.steps:
             train = refnet.ArrayDataset(self.data.train_x, self.data.train_y)
-            sampler = refnet.RandomSampler(train, self.task.batch, len(self.accuracies))
+            sampler = refnet.RandomSampler(train, self.task.batch, self.seed)
             self.train = refnet.Loader(train, sampler)
 
     def epoch(self) -> float:
@@ -201,7 +223,7 @@ class BareLoop(Column):
             yield from itertools.islice(self.data.stream(), self.task.steps)
         else:
             x, y = self.data.train_x, self.data.train_y
-            for index in torch.randperm(len(y)).split(self.task.batch):
+            for index in self.data.order(self.seed).split(self.task.batch):
                 yield x[index], y[index]
 
     def epoch(self) -> float:
@@ -224,7 +246,7 @@ class UsualLoop(BareLoop):
 
     def epoch(self) -> float:
         loss_sum = correct = count = 0.0
-        for x, y in self.data.torch_loader():
+        for x, y in self.data.torch_loader(self.seed):
             self.optimizer.zero_grad()
             logits = self.model(x)
             loss = cross_entropy(logits, y)
@@ -239,6 +261,17 @@ class UsualLoop(BareLoop):
             for x, y in self.data.held_out():
                 correct += (self.model(x).argmax(1) == y).sum().item()
         return correct / len(self.data.test_y)
+
+
+class Order(np.random.RandomState):
+    """Random numbers for scikit-learn, which shuffle as the samplers of the other columns do."""
+
+    def __init__(self, data: Data, seed: int) -> None:
+        super().__init__(seed)
+        self.data, self.order_seed = data, seed
+
+    def shuffle(self, indices: np.ndarray) -> None:
+        indices[:] = self.data.order(self.order_seed)
 
 
 class ScikitLearn(Column):
@@ -256,7 +289,7 @@ class ScikitLearn(Column):
             learning_rate_init=self.task.lr,
             momentum=0,
             nesterovs_momentum=False,
-            random_state=len(self.accuracies),
+            random_state=self.seed,
         )
         self.x, self.y = self.data.train_x.numpy(), self.data.train_y.numpy()
         self.classifier.partial_fit(
@@ -266,10 +299,14 @@ class ScikitLearn(Column):
             np.ascontiguousarray(w.T) for w in map(Tensor.numpy, weights[::2])
         ]
         self.classifier.intercepts_[:] = [b.numpy().copy() for b in weights[1::2]]
+        self.classifier.random_state = Order(self.data, self.seed)
 
     def epoch(self) -> float:
         self.classifier.partial_fit(self.x, self.y)
         return self.classifier.score(self.data.test_x.numpy(), self.data.test_y.numpy())
+
+    def logits(self) -> Tensor:
+        return torch.from_numpy(self.classifier.predict_log_proba(self.data.test_x.numpy()))
 
 
 class Skorch(Column):
@@ -284,13 +321,13 @@ class Skorch(Column):
             optimizer=self.task.optimizer,
             lr=self.task.lr,
             batch_size=self.task.batch,
-            iterator_train__shuffle=True,
+            iterator_train__sampler=self.data.order(self.seed).tolist(),
             iterator_valid__batch_size=1000,
             max_epochs=1,
             train_split=predefined_split(TensorDataset(self.data.test_x, self.data.test_y)),
             verbose=0,
         ).initialize()
-        # skorch copies the module: the copy keeps the start values
+        self.model = self.net.module_  # skorch copies the module: the copy keeps the start values
         self.x, self.y = self.data.train_x, self.data.train_y
 
     def epoch(self) -> float:
@@ -304,7 +341,8 @@ class Lightning(Column):
 
         for name in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        model, optimizer = self._twin()
+        self.model, optimizer = self._twin()
+        model = self.model
 
         class Module(lightning.LightningModule):
             def __init__(self) -> None:
@@ -338,7 +376,7 @@ class Lightning(Column):
         )
 
     def epoch(self) -> float:
-        self.trainer.fit(self.module, self.data.torch_loader(), self.data.held_out())
+        self.trainer.fit(self.module, self.data.torch_loader(self.seed), self.data.held_out())
         return float(self.trainer.callback_metrics["val_acc"])
 
 
@@ -346,7 +384,7 @@ class Keras(Column):
     def start(self) -> None:
         import keras
 
-        keras.utils.set_random_seed(len(self.accuracies))
+        keras.utils.set_random_seed(self.seed)
         keras.backend.clear_session()
         layers, first = keras.layers, {"data_format": "channels_first"}
         model = keras.Sequential([keras.Input(tuple(self.data.test_x.shape[1:]))])
@@ -360,8 +398,8 @@ class Keras(Column):
                     model.add(layers.BatchNormalization(epsilon=module.eps, momentum=0.9))
                 case nn.MaxPool2d():
                     model.add(layers.MaxPooling2D(module.kernel_size, **first))
-                case nn.Flatten():
-                    model.add(layers.Flatten(**first))
+                case nn.Flatten():  # "channels_first" would move the channels last
+                    model.add(layers.Flatten())
                 case _:
                     names = {nn.ReLU: "relu", Cosine: keras.ops.cos}
                     model.add(layers.Activation(names[type(module)]))
@@ -379,15 +417,25 @@ class Keras(Column):
         if not self.task.steps:
             self.train = self.data.train_x.numpy(), self.data.train_y.numpy()
 
-    def epoch(self) -> float:
+    def epoch(self, shuffle: bool = True) -> float:
         if self.task.steps:
             given = {"x": self.data.stream(), "steps_per_epoch": self.task.steps}
         else:
-            given = {"x": self.train[0], "y": self.train[1], "batch_size": self.task.batch}
+            x, y = self.train
+            given = {"x": x, "y": y, "batch_size": self.task.batch, "shuffle": shuffle}
         history = self.model.fit(
             **given, validation_data=self.test, validation_batch_size=1000, verbose=0
         )
         return history.history["val_accuracy"][-1]
+
+    def in_order(self, accuracy: float) -> float:
+        """Train again, untimed, on images put in order: while it shuffles, Keras takes no order."""
+        if self.task.steps:
+            return accuracy
+        self.start()
+        order = self.data.order(self.seed).numpy()
+        self.train = self.train[0][order], self.train[1][order]
+        return self.epoch(shuffle=False)
 
 
 COLUMNS = {
@@ -440,7 +488,7 @@ def products(task: Task, data: Data) -> Callable[[], object]:
 def measure(
     name: str, rounds: int, images: int, columns: list[str]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Measure one task; print its rows and return them: seconds, times refnet's, accuracy."""
+    """Measure one task; print its rows and return them: seconds, times refnet's, what it learnt."""
     task = TASKS[name]
     torch.manual_seed(0)
     data, state = Data(task, images), task.twin().state_dict()
@@ -455,12 +503,38 @@ def measure(
             row["by refnet"] = ratio(values, times["refnet"])
         if column in contestants:
             row["accuracy"] = spread(contestants[column].accuracies[1:])
+            row["loss"] = spread(contestants[column].losses[1:])
         result[column] = row
         line = f"{name:<20}{column:<14}{row['seconds']['median']:>8.3f} s"
         for measured in list(row)[1:]:
             line += "  {}: {median:.3f} ({min:.3f}..{max:.3f})".format(measured, **row[measured])
         print(line, flush=True)
     return result
+
+
+def alone(column: str, images: int) -> None:
+    """Train one epoch of 784-256-10, images and test included: what each whole process does."""
+    torch.set_num_threads(1)
+    task = TASKS["mlp-64"]
+    contestant = COLUMNS[column](task, Data(task, images), task.twin().state_dict())
+    contestant.start()
+    contestant.epoch()
+
+
+def processes(columns: list[str], rounds: int, images: int) -> dict[str, dict[str, object]]:
+    """Measure ``alone`` for each column in a process of its own: seconds, memory at its peak."""
+    memory: dict[str, list[float]] = {column: [] for column in columns}
+
+    def process(column: str) -> float:
+        command = [sys.executable, "-c", f"import peers; peers.alone({column!r}, {images})"]
+        seconds, peak = whole_process(command, PYTHONPATH=str(Path(__file__).parent))
+        memory[column].append(peak)
+        return seconds
+
+    times = interleave({c: functools.partial(process, c) for c in columns}, rounds)
+    return {
+        c: {"process seconds": spread(times[c]), "peak MB": spread(memory[c][1:])} for c in columns
+    }
 
 
 def main(
@@ -482,10 +556,9 @@ def main(
     result = {**circumstances(rounds), "threads": threads, "images": images, "summary": summary}
     if keep:
         result["peers"] = {p: version(p) for p in ("scikit-learn", "skorch", "lightning", "keras")}
-        here = [sys.executable, __file__, "--rounds", "1", "--tasks", "mlp-64", "--columns"]
-        for column in columns:
-            seconds, memory = whole_process([*here, column])
-            summary[column] |= {"process seconds": spread([seconds]), "peak MB": spread([memory])}
+        if threads == 1:  # as many as the whole processes have: once is enough
+            for column, row in processes(columns, rounds, images).items():
+                summary[column] |= row
         write(f"peers-{threads}", result)
     return result
 

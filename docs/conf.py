@@ -96,7 +96,7 @@ html_theme_options = {
     "footer_start": ["site-footer"],
     "footer_end": [],
 }
-html_context = {"languages": LANGUAGES, "site_url": SITE_URL, "default_mode": "auto"}
+html_context = {"languages": LANGUAGES, "site_url": SITE_URL, "default_mode": "light"}
 github = re.fullmatch(r"(https://[^/]+)/([^/]+)/([^/]+)", REPO_URL)
 if github:
     link = {"name": "Source", "url": REPO_URL, "icon": "fa-solid fa-code"}

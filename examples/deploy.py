@@ -20,6 +20,8 @@ def main(device="auto", seed=0, net="lenet", epochs=3, checkpoint=None, out="run
     it for ``mlp``. The inputs of the files are those of the net: normalised pictures.
     """
     refnet.seed_everything(seed)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)  # fails now rather than after the training
     check_choice("deploy.py", "net", net, NETS)
     train, test = (refnet.FashionMNIST(train=part, sample=True) for part in (True, False))
     pixels = train.images.float()
@@ -45,8 +47,8 @@ def main(device="auto", seed=0, net="lenet", epochs=3, checkpoint=None, out="run
     model = model.cpu()
     x = prepare(test.images)
     files = [
-        deploy.export(model, x[:1], Path(out) / f"{net}.pt2"),
-        deploy.to_onnx(model, x[:1], Path(out) / f"{net}.onnx"),
+        deploy.export(model, x[:1], folder / f"{net}.pt2"),
+        deploy.to_onnx(model, x[:1], folder / f"{net}.onnx"),
     ]
     differences = {}
     for path in files:

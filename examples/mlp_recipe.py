@@ -87,7 +87,8 @@ def main(
 
     last = history.rows[-1]
     which = "the full set" if len(train) == 60_000 else "the embedded sample, NOT the full set"
-    print(f"test accuracy {last.val_acc:.4f} on {len(test)} pictures, trained on {which}")
+    if trainer.rank == 0:  # of several processes under torchrun the first speaks
+        print(f"test accuracy {last.val_acc:.4f} on {len(test)} pictures, trained on {which}")
     return {
         "test_accuracy": last.val_acc,
         "test_accuracies": history.column("val_acc"),

@@ -31,6 +31,8 @@ def main(
     ``range`` is r where the coordinates are mapped onto [-r, r], and 0 where they stay in pixels.
     """
     refnet.seed_everything(seed)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)  # fails now rather than after the training
     picture = refnet.ImagePixels(refnet.draw_text(text) if image is None else image)
     size = (picture.height, picture.width)
     scale = refnet.Rescale(size, -range, range) if range else torch.Tensor.float
@@ -53,14 +55,15 @@ def main(
         batches, steps, validation=every_pixel, every=every, callback=keep_a_frame
     )
 
-    folder = Path(out)
-    plots.write_png(frames[-1], folder / "prediction.png")
-    a, b, c, d = (frames[i] for i in (0, len(frames) // 10, len(frames) // 4, -1))
-    plots.write_png(np.block([[a, b], [c, d]]), folder / "convergence.png")
-    plots.write_film(frames, folder / "convergence.webm")
     last = history.rows[-1]
     background = 1 - labels.float().mean().item()  # the accuracy of "all background"
-    print(f"{last.val_acc:.4f} of all pixels right ({background:.4f} are background); see {folder}")
+    if trainer.rank == 0:  # of several processes under torchrun the first writes
+        plots.write_png(frames[-1], folder / "prediction.png")
+        a, b, c, d = (frames[i] for i in (0, len(frames) // 10, len(frames) // 4, -1))
+        plots.write_png(np.block([[a, b], [c, d]]), folder / "convergence.png")
+        plots.write_film(frames, folder / "convergence.webm")
+        right, empty = f"{last.val_acc:.4f} of all pixels right", f"{background:.4f}"
+        print(f"{right} ({empty} are background); see {folder}")
     return {"pixel_accuracy": last.val_acc, "background": background, "frames": len(frames)}
 
 

@@ -177,6 +177,7 @@ def main(
 ):
     """Train all six with as many seeds; write pictures and films of the first; return ``run``'s."""
     seeds = range(errors.check_int("overfit_six", "seeds", seeds, 1))
+    Path(out).mkdir(parents=True, exist_ok=True)  # fails now rather than after the training
     settings = SOURCES if sources else {"steps": steps, "batch_size": batch_size, "lr": lr}
     result = run(seeds=seeds, device=device, out=out, **settings)
     print(f"pictures and films are in {out}")

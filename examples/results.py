@@ -87,13 +87,12 @@ def write(content, path):
     """Write JSON, each list on one line; whoever reads meanwhile sees the old file or the new."""
     text = json.dumps(content, indent=1, ensure_ascii=False)
     text = re.sub(r"\[\n[^][{}]*\]", lambda match: json.dumps(json.loads(match[0])), text)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_text(text + "\n", encoding="utf-8")
     os.replace(partial, path)
 
 
-def main(names=(), device="cpu", seeds=None, threads=1, out=OUT, show=False):
+def main(names=(), device="cpu", seeds=None, threads=1, out=None, show=False):
     """Measure the claims and write their files; return what these say, by name."""
     for name in names:
         errors.check_choice("results", "name", name, CLAIMS)
@@ -105,13 +104,15 @@ def main(names=(), device="cpu", seeds=None, threads=1, out=OUT, show=False):
         print("\n".join(f"{name}: {claim['claim']}" for name, claim in CLAIMS.items()))
         return {}
 
+    folder = Path(out or (OUT if seeds is None else "runs/results"))
+    folder.mkdir(parents=True, exist_ok=True)  # fails now rather than after the training
     before, contents = torch.get_num_threads(), {}
     torch.set_num_threads(threads)  # with another number of them the last digits differ
     try:
         for name in names or CLAIMS:
             chosen = CLAIMS[name]["seeds"] if seeds is None else range(seeds)
-            contents[name] = record(name, chosen, device, Path(out))
-            write(contents[name], Path(out) / f"{name}.json")
+            contents[name] = record(name, chosen, device, folder)
+            write(contents[name], folder / f"{name}.json")
             seconds, holds = contents[name]["seconds"], contents[name]["holds"]
             print(f"{name}: holds for {holds}, {seconds} s", flush=True)
     finally:
@@ -126,5 +127,5 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or auto")
     parser.add_argument("--seeds", type=int, help="how many seeds, if not as many as recorded")
     parser.add_argument("--threads", type=int, default=1, help="threads on the CPU")
-    parser.add_argument("--out", default=OUT, help="folder of the files")
+    parser.add_argument("--out", help="folder; docs/results, but runs/results with --seeds")
     refnet.run_script(main, parser)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,20 @@ def skip_without_data(request: pytest.FixtureRequest) -> None:
 def same_numbers_each_time() -> None:
     """Seed torch: a test that draws numbers draws the same in every run, and in any order."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 300 kB; that takes root's rights, or in CI sudo."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    sudo = ["sudo", "-n"] if os.geteuid() and os.environ.get("CI") else []
+    mount = [*sudo, "mount", "-t", "tmpfs", "-o", "size=300k,mode=1777", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+    yield folder
+    subprocess.run([*sudo, "umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

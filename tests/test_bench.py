@@ -61,12 +61,17 @@ def test_a_row_past_its_bar_falls_short(bench, row, missed):
     assert bool(bench("check")["short"]({"some row": row})) is missed
 
 
-def test_the_columns_start_equal_and_end_alike(bench):
+@pytest.mark.parametrize(
+    ("task", "images"), [("overfit-cos", 0), pytest.param("mlp-64", 1200, marks=pytest.mark.data)]
+)
+def test_the_columns_start_equal_and_end_alike(bench, task, images):
     peers = bench("peers")
     columns = ["refnet", "bare loop", "DataLoader"]
-    rows = peers["measure"]("overfit-cos", 1, 0, columns)
+    rows = peers["measure"](task, 1, images, columns)
     accuracy = {rows[column]["accuracy"]["median"] for column in columns}
-    assert len(accuracy) == 1  # the same stream and arithmetic: the same answers on every pixel
+    assert len(accuracy) == 1  # the same samples in the same order: the same answer to each
+    losses = [rows[column]["loss"]["median"] for column in columns]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)  # rounding over a hundred steps
     assert rows["products"]["seconds"]["median"] < rows["refnet"]["seconds"]["median"]
 
 
@@ -79,6 +84,23 @@ def test_a_recorded_run_says_how_it_was_made_and_its_numbers_are_in_order(name):
     numbers = [n for row in content["summary"].values() for n in row.values()]
     assert numbers
     assert all(0 <= n["min"] <= n["median"] <= n["max"] for n in numbers)
+
+
+def test_each_whole_process_is_measured_in_every_round(bench):
+    processes, taken = bench("peers")["processes"], []
+
+    def whole_process(command, **variables):
+        taken.append(command[-1])
+        return float(len(taken)), 100.0 + len(taken)
+
+    processes.__globals__["whole_process"] = whole_process
+    rows = processes(["refnet", "Keras"], rounds=2, images=600)
+    first = ["refnet" in call for call in taken]
+    assert first == [True, False, False, True, True, False]  # the first round is warm-up
+    assert rows["Keras"] == {
+        "process seconds": {"median": 4.5, "min": 3.0, "max": 6.0},
+        "peak MB": {"median": 104.5, "min": 103.0, "max": 106.0},
+    }
 
 
 def test_the_bench_for_a_gpu_runs_without_one_and_then_both_devices_agree(bench):

@@ -1,10 +1,12 @@
 """Checkpoints: never half written, never loaded damaged, never a program in disguise."""
 
+import errno
 import io
 import os
 import pickle
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -75,6 +77,13 @@ def test_a_truncated_file_is_found(saved, part):
     saved.write_bytes(data[: part * (len(data) - 1) // 19])
     with pytest.raises(CheckpointError, match="do not match their sha256"):
         load_checkpoint(saved)
+
+
+def test_a_file_of_torch_save_is_not_called_damaged(tmp_path):
+    torch.save(net().state_dict(), tmp_path / "net.pt")
+    words = r"whole checkpoint of refnet, got .*net.pt, written by torch.save. Use torch.load\(path"
+    with pytest.raises(CheckpointError, match=words):
+        load_checkpoint(tmp_path / "net.pt")
 
 
 @pytest.mark.parametrize(
@@ -200,10 +209,22 @@ def test_nan_weights_are_neither_saved_nor_loaded(tmp_path, monkeypatch):
         load_checkpoint(path, net())
 
 
-@pytest.mark.parametrize("value", [np.float64(1), Path("a"), object()])
+@pytest.mark.parametrize("value", [np.float64(1), Path("a"), object(), lambda x: x])
 def test_state_that_could_not_be_loaded_is_not_saved(tmp_path, value):
-    with pytest.raises(CheckpointError, match="plain values and tensors in state"):
+    kind = type(value).__name__
+    words = (
+        f"^save_checkpoint: expected plain .* in state, got {{'value': '{kind}'}}. Turn .*such.$"
+    )
+    with pytest.raises(CheckpointError, match=words):
         save_checkpoint(tmp_path / "net.pt", net(), state={"value": value})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["format", "model", "optimizer", "optimizer_kind"])
+def test_state_cannot_take_the_names_of_the_files_own_parts(tmp_path, name):
+    words = f"names of your own in state, got {name}. Rename them"
+    with pytest.raises(CheckpointError, match=words):
+        save_checkpoint(tmp_path / "net.pt", net(), state={"step": 7, name: "mine"})
     assert not list(tmp_path.iterdir())
 
 
@@ -262,6 +283,33 @@ def test_a_full_disk_leaves_the_checkpoint_from_before(saved):
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
+def test_a_disk_that_is_really_full_leaves_the_checkpoint_from_before(small_disk):
+    saved = save_checkpoint(small_disk / "net.pt", torch.nn.Linear(200, 200))  # 160 kB of 300
+    before = saved.read_bytes()
+    with pytest.raises(CheckpointError, match=r"No space left on device.*is still good"):
+        save_checkpoint(saved, torch.nn.Linear(200, 200))
+    assert saved.read_bytes() == before
+    assert [path.name for path in small_disk.iterdir()] == [saved.name]
+
+
+def test_a_folder_that_cannot_be_synced_costs_neither_the_file_nor_a_descriptor(
+    tmp_path, monkeypatch
+):
+    real, lent = os.fsync, []
+
+    def fsync(file):
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            lent.append(file)
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = save_checkpoint(tmp_path / "net.pt", net(), state={"step": 7})
+    assert load_checkpoint(path)["step"] == 7
+    with pytest.raises(OSError, match="Bad file descriptor"):  # it is closed
+        os.fstat(lent[0])
+
+
 def test_latest_checkpoint_is_the_newest_whole_one(tmp_path):
     for epoch, step in ((1, 10), (2, 20), (10, 100)):
         save_checkpoint(tmp_path / f"checkpoint-{epoch:04d}-{step:09d}.pt", net())
@@ -284,6 +332,16 @@ def test_the_folder_keeps_the_newest_three_and_deletes_older_ones(tmp_path):
             folder.save(model, trained(model), step, 10 * step, {})
     names = sorted(path.stem for path in (tmp_path / "run").glob("*.pt"))
     assert names == [f"checkpoint-{n:04d}-{10 * n:09d}" for n in (3, 4, 5)]
+
+
+def test_the_folder_keeps_a_readers_own_checkpoint(tmp_path):
+    model = net()
+    with CheckpointFolder(tmp_path, resume=False) as folder:
+        save_checkpoint(tmp_path / "checkpoint-best.pt", model)
+        for step in range(1, 6):
+            folder.save(model, trained(model), step, 10 * step, {})
+    assert len(list(tmp_path.glob("checkpoint-0*.pt"))) == 3
+    assert (tmp_path / "checkpoint-best.pt").exists()
 
 
 def test_two_runs_in_one_folder_are_told_apart(tmp_path):

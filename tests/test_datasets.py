@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 import socket
 import struct
 import subprocess
@@ -137,6 +138,15 @@ def test_memory_is_shared_and_a_memmap_is_not_read(tmp_path):
     assert data.x.data_ptr() == file.ctypes.data
 
 
+@pytest.mark.parametrize(("dtype", "becomes"), [(">f4", "float32"), ("uint16", "int64")])
+def test_a_memmap_of_numbers_that_torch_lacks_is_copied(tmp_path, dtype, becomes):
+    file = np.memmap(tmp_path / "x", dtype, "w+", shape=(4, 2))
+    file[:] = 1
+    data = ArrayDataset(file, np.zeros(4, int))
+    assert data.x.data_ptr() != file.ctypes.data
+    assert (data.x.dtype, int(data.x.sum())) == (getattr(torch, becomes), 8)
+
+
 X = np.zeros((4, 2), np.float32)
 Y = np.array([0, 1, 2, 1])
 
@@ -146,6 +156,7 @@ Y = np.array([0, 1, 2, 1])
     [
         (X, Y.astype(float), TypeError, "whole-number type, got torch.float64. For class indices"),
         (X, Y > 0, TypeError, "whole-number type, got torch.bool"),
+        (X, Y + 0.37, TypeError, "got torch.float64. These are no classes; to learn numbers write"),
         (X, Y[:, None], ValueError, r"shape \(4,\), got \(4, 1\). Flatten"),
         (X, np.eye(4, dtype=int), ValueError, r"shape \(4,\), got \(4, 4\).*one-hot"),
         (X, Y[:3], ValueError, r"shape \(4,\), got \(3,\)"),
@@ -326,6 +337,13 @@ def test_an_explicit_root_is_the_only_place(tmp_path, no_socket):
         FashionMNIST(tmp_path / "here", download=False)
 
 
+@pytest.mark.parametrize("dataset", [MNIST, FashionMNIST])
+def test_with_an_explicit_root_the_ways_out_lead_out_of_it(tmp_path, no_socket, dataset):
+    with pytest.raises(MissingDataError, match="Ways out: leave the folder out, so that") as caught:
+        dataset(tmp_path, download=False)
+    assert not re.search("REFNET_DATA|apt-get", str(caught.value))  # neither is looked at
+
+
 @pytest.mark.parametrize("root", [3, b"folder", sys.stdin])
 def test_a_root_that_is_no_path_is_a_type_error(root):
     with pytest.raises(TypeError, match="FashionMNIST: expected root to be a path"):
@@ -385,23 +403,25 @@ def test_59999_labels_for_60000_images_are_refused(tmp_path, digits):
 
 
 @pytest.mark.usefixtures("no_debian")
-@pytest.mark.parametrize("network", [True, False])
-def test_a_damaged_file_in_the_own_cache_is_fetched_again_once_with_a_warning(
-    tmp_path, monkeypatch, digits, network
+@pytest.mark.parametrize("how", ["network", "download=False", "REFNET_OFFLINE"])
+def test_a_damaged_file_in_the_own_cache_is_fetched_again_once_with_a_warning_unless_offline(
+    tmp_path, monkeypatch, request, digits, how
 ):
     # MNIST's form alone is not enough in the cache: what came over the network must be the real one
     folder = put(tmp_path / "cache" / "refnet" / "mnist", digits)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setitem(download.MIRRORS, "mnist", ("http://127.0.0.1:9/",))  # nobody listens there
-    if network:
+    if how == "network":
         with (
             pytest.warns(UserWarning, match="refnet's own cache: fetching it again"),
             pytest.raises(MissingDataError, match=r"127\.0\.0\.1:9/train-images"),
         ):
             MNIST()
     else:
+        request.getfixturevalue("no_socket")
+        monkeypatch.setenv("REFNET_OFFLINE", str(int(how == "REFNET_OFFLINE")))
         with pytest.raises(DataError, match="other bytes in the same form"):
-            MNIST(download=False)
+            MNIST(download=how != "download=False")
     after = {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".gz"}
     assert after == before
 

@@ -122,6 +122,40 @@ def test_a_choice_that_depends_on_values_is_refused(tmp_path, write, name):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("write", "name"), [(deploy.export, "a.pt2"), (deploy.to_onnx, "a.onnx")])
+@pytest.mark.parametrize(
+    ("example", "error", "words"),
+    [
+        (
+            torch.zeros(1, 100),
+            ValueError,
+            r"expected input of shape \(\.\.\., 784\), got \(2, 100\)",
+        ),
+        (torch.zeros(1, 784).double(), TypeError, "expected input of dtype torch.float32, .* got"),
+    ],
+    ids=["width", "dtype"],
+)
+def test_an_example_that_does_not_fit_is_named_by_the_model(
+    tmp_path, model, write, name, example, error, words
+):
+    with pytest.raises(error, match=words):
+        write(model, example, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+class Eigenvalues(nn.Module):
+    def forward(self, x):
+        return torch.linalg.eigvals(x @ x.T).real[:, None]
+
+
+def test_an_operator_that_onnx_lacks_is_named_and_leaves_no_file(tmp_path):
+    words = r"to_onnx: expected operators that ONNX has, got .*linalg_eig.*\. Write that part"
+    with pytest.raises(ValueError, match=words) as caught:
+        deploy.to_onnx(Eigenvalues(), torch.rand(2, 3), tmp_path / "a.onnx")
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_parity_finds_another_model(files):
     torch.manual_seed(1)
     with pytest.raises(ValueError, match=r"differences up to 1e-05, got .* in another class"):
@@ -146,8 +180,9 @@ def test_missing_packages_say_what_to_install(tmp_path, files, model, monkeypatc
     for name in ("onnx", "onnxscript", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
     with pytest.raises(
-        ImportError, match=r"onnx and onnxscript, got .*pip install 'refnet\[deploy\]'"
+        ImportError,
+        match=r'onnx and onnxscript, got .*repository: python -m pip install "\.\[deploy\]"',
     ):
         deploy.to_onnx(nn.Linear(3, 2), torch.ones(2, 3), tmp_path / "a.onnx")
-    with pytest.raises(ImportError, match=r"onnxruntime, got .*pip install 'refnet\[deploy\]'"):
+    with pytest.raises(ImportError, match=r'onnxruntime, got .*pip install "\.\[deploy\]"'):
         deploy.check_parity(model, files[1], torch.rand(1, 784))

@@ -98,8 +98,8 @@ def test_describe_names_the_device_and_its_threads():
 
 def test_one_seed_gives_the_same_numbers_everywhere():
     draws = []
-    for _ in range(2):
-        seed_everything(3)
+    for seed in (3, np.int64(3)):
+        seed_everything(seed)
         draws.append((random.random(), float(np.random.rand()), float(torch.rand(()))))
     assert draws[0] == draws[1]
 

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Subset
 
 import refnet
 from refnet import Loader, RandomSampler, SequentialSampler, Trainer
+from refnet.batches import Stream
 
 COUNTS = (1, 7, 100, 10_000)
 
@@ -60,6 +63,37 @@ def learn_and_count():
         "accuracy": [row.train_acc for row in (*history, *plain)],
         "counts": counts,
     }
+
+
+class Rows(torch.nn.Module):
+    """The usual way to flatten, which torch refuses for a batch of 0 samples."""
+
+    def forward(self, x):
+        return x.view(x.size(0), -1)
+
+
+FEW = ("in order", "own data set", "DataLoader", "plain batches")
+
+
+def learn_few_and_count(case):
+    """Return what comes of five samples in batches of 4 and 1: one process has no share of the 1.
+
+    The model of "plain batches" takes no batch of 0 samples: they are only counted.
+    """
+    run, samples = make_trainer(), data(5)
+    loader = {
+        "in order": Loader(samples, SequentialSampler(5, batch_size=4)),
+        "own data set": Loader(Subset(samples, range(5)), RandomSampler(5, batch_size=4)),
+        "DataLoader": DataLoader(samples, batch_size=4),
+        "plain batches": list(zip(samples.x.split(4), samples.y.split(4), strict=True)),
+    }[case]
+    if case == "plain batches":
+        run.model.insert(0, Rows())
+    else:
+        run.fit(loader, epochs=2)
+    metrics = run.evaluate(loader)
+    weights = torch.cat([p.detach().flatten() for p in run.model.parameters()])
+    return {"weights": weights, "counts": (metrics.correct, metrics.count)}
 
 
 def torchrun(mode, folder, *options, **environment):
@@ -108,6 +142,52 @@ def test_several_processes_learn_and_count_what_one_does(tmp_path, world):
     # gloo's threads are gone before Python ends: one that still lets go of a tensor then aborts
     assert out.count("threads of gloo at the end: 0") == world
     assert "\r" not in err
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Return what two processes make of few samples, in one start for all cases."""
+    folder = tmp_path_factory.mktemp("few")
+    options = ["--standalone", "--nproc-per-node=2"]
+    code, _, err = finish(torchrun(",".join(FEW), folder, *options, REFNET_TIMEOUT="10"))
+    assert code == 0, err
+    return torch.load(folder / "result.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("case", FEW)
+def test_fewer_samples_than_processes_are_learnt_and_counted_as_by_one(few, case):
+    got, expected = few[case], learn_few_and_count(case)
+    # float32: the shares are added up in another order
+    torch.testing.assert_close(got["weights"], expected["weights"], rtol=0, atol=1e-6)
+    assert got["counts"] == expected["counts"]
+    assert got["counts"][1] == 5
+
+
+LOADERS = {
+    "list": lambda samples: list(zip(samples.x.split(3), samples.y.split(3), strict=True)),
+    "Loader": lambda samples: Loader(samples, RandomSampler(samples, batch_size=3)),
+    "Loader of indices": lambda samples: Loader(samples, torch.arange(8).split(3)),
+    "DataLoader": lambda samples: DataLoader(samples, batch_size=3, shuffle=True),
+    "DataLoader of shares": lambda samples: DataLoader(
+        samples, batch_size=3, sampler=DistributedSampler(samples)
+    ),
+    "DataLoader of batches of shares": lambda samples: DataLoader(
+        samples, batch_sampler=BatchSampler(DistributedSampler(samples), 3, drop_last=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_each_sample_goes_to_one_process(monkeypatch, kind):
+    samples, model = data(8), torch.nn.Linear(4, 3)
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    seen = []
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
+        torch.manual_seed(0)  # all processes draw the same order
+        seen += [x for x, _ in Stream(LOADERS[kind](samples), model, torch.device("cpu"))]
+    assert sorted(torch.cat(seen).tolist()) == sorted(samples.x.tolist())
 
 
 def test_two_machines_learn_and_count_what_one_does(tmp_path):
@@ -188,6 +268,11 @@ def main(mode, folder):
     torch.set_num_threads(1)
     atexit.register(count_threads)  # before the trainer's own: it is called after it
     rank, first_life = int(os.environ["RANK"]), os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
+    if set(mode.split(",")) <= set(FEW):
+        result = {case: learn_few_and_count(case) for case in mode.split(",")}
+        if rank == 0:
+            torch.save(result, folder / "result.pt")
+        return
     if mode == "learn":
         main.trainer = make_trainer(verbose=True)  # it lives to the end, as in a script
         main.trainer.fit(train_loader(), epochs=1)

@@ -1,5 +1,7 @@
 """The site's machinery: the two builds agree, nothing is fetched, and what is broken is named."""
 
+import codeop
+import doctest
 import importlib.util
 import json
 import os
@@ -464,6 +466,56 @@ def test_no_prompt_is_left_out_in_silence(small, page, reason):
     code, output = pytest_pages(small)
     assert code != 0
     assert re.search(reason, output), output
+
+
+def errors_at_the_prompt(text, copied):
+    """Yield the line and the error of prompts that Python's own prompt would not take one by one.
+
+    There a block ends at the first empty line, so one is typed after each, and the copy button puts
+    one there. It leaves out a bare ``...``, which a reader types as an empty line.
+    """
+    for example in doctest.DocTestParser().get_examples(text):
+        lines = [line for line in example.source.splitlines() if line or not copied]
+        waiting = []
+        try:
+            for line in [*lines, ""] if len(lines) > 1 else lines:
+                waiting.append(line)
+                if codeop.compile_command("\n".join(waiting)) is not None:
+                    waiting = []
+        except SyntaxError as error:
+            yield f"{example.lineno + 1}: {error.msg}"
+        else:
+            if waiting:
+                yield f"{example.lineno + 1}: not complete"
+
+
+WITH_PROMPTS = [
+    path for path in [*SOURCES, *(ROOT / "src").rglob("*.py")] if ">>> " in path.read_text("utf-8")
+]
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["typed", "copied"])
+@pytest.mark.parametrize("path", WITH_PROMPTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_prompts_can_be_given_to_python_line_by_line(path, copied):
+    assert list(errors_at_the_prompt(path.read_text("utf-8"), copied)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "copied"),
+    [
+        (">>> for i in 'ab':\n...     i\n'a'\n'b'\n>>> i\n", [], []),
+        (">>> a = [\n...     1,\n... ]\n>>> a\n", [], []),
+        (
+            ">>> class A:\n...     a = 1\n...\n...     def f(self):\n...         return 2\n",
+            ["1: unexpected indent"],
+            [],
+        ),
+        (">>> for i in 'ab': i\n>>> i\n", ["1: not complete"], ["1: not complete"]),
+    ],
+)
+def test_a_block_that_python_would_end_too_soon_or_not_at_all_is_found(text, typed, copied):
+    assert list(errors_at_the_prompt(text, copied=False)) == typed
+    assert list(errors_at_the_prompt(text, copied=True)) == copied
 
 
 def test_without_the_data_its_prompts_are_skipped_with_the_reason_or_fail_on_demand(small):

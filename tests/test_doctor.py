@@ -1,6 +1,7 @@
 """`python -m refnet doctor`: what is there, what is missing, and what to do about it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -53,6 +54,26 @@ def test_doctor_ends_with_1_where_training_cannot_work(capsys, monkeypatch, as_j
     out = capsys.readouterr().out
     assert "pip install tqdm" in out
     assert "REFNET_DEVICE: expected" in out
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "do"),
+    [("cv2", "opencv-python", "apt-get install libgl1 libglib2.0-0"), ("PIL", "pillow", "pip")],
+)
+def test_doctor_finds_a_package_that_is_installed_but_broken(tmp_path, module, package, do):
+    text = "libGL.so.1: cannot open shared object file"
+    (tmp_path / f"{module}.py").write_text(f"raise ImportError({text!r})")
+    result = subprocess.run(
+        [sys.executable, "-m", "refnet", "doctor", "--json"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH')}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    broken = json.loads(result.stdout)["broken"]
+    assert result.returncode == 1
+    start = f"{package}: expected a package that can be imported, got ImportError: {text}. pip"
+    assert any(line.startswith(start) and do in line for line in broken), broken
 
 
 def test_doctor_runs_as_a_program():

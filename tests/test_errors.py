@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from refnet import errors
+from refnet import History, deploy, errors, plots
 
 
 def test_the_classes_are_caught_by_what_they_derive_from():
@@ -73,6 +74,32 @@ def test_a_path_is_a_str_or_a_path_with_home_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert errors.check_path("f", "root", "~/data") == tmp_path / "data"
     assert errors.check_path("f", "root", Path("a")) == Path("a")
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (History([]).to_csv, "a.csv"),
+        (History([]).to_json, "a.json"),
+        (History([]).to_tensorboard, "events"),
+        (lambda path: plots.write_png(np.zeros((4, 4), np.uint8), path), "a.png"),
+        (lambda path: plots.write_film([np.zeros((4, 4), np.uint8)], path), "a.webm"),
+        (lambda path: deploy.export(nn.Linear(2, 2), torch.zeros(1, 2), path), "a.pt2"),
+    ],
+    ids=["csv", "json", "tensorboard", "png", "film", "export"],
+)
+def test_every_path_may_begin_with_the_home_folder(tmp_path, monkeypatch, write, name):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write(f"~/new/{name}")
+    assert (tmp_path / "new" / name).exists()
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_history_is_read_from_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    History([]).to_json(tmp_path / "a.json")
+    assert History.from_json("~/a.json") == History([])
 
 
 @pytest.mark.parametrize(

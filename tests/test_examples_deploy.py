@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,21 +26,36 @@ def on_the_sample(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:NOT the full set")
-def test_a_resumed_run_ends_as_one_without_a_stop_and_is_exported(tmp_path, on_the_sample):
+def test_a_run_killed_and_resumed_ends_as_one_without_a_stop_and_is_exported(
+    tmp_path, on_the_sample, capsys
+):
     train = runpy.run_path(str(NETWORK))["main"]
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    expected = train(epochs=2, checkpoint=whole, **on_the_sample)
-    train(epochs=1, checkpoint=halves, **on_the_sample)
-    assert train(epochs=2, checkpoint=halves, resume=True, **on_the_sample) == expected
-    saved = [refnet.load_checkpoint(refnet.latest_checkpoint(run)) for run in (whole, halves)]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    expected = train(epochs=8, checkpoint=whole, **on_the_sample)
+    command = [sys.executable, "-W", "ignore", NETWORK, "--epochs=8", "--or-sample"]
+    command += ["--device=cpu", "--data", on_the_sample["data"], "--checkpoint", killed]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            if line.startswith("Epoch = 1"):  # so the checkpoint of epoch 0 is there
+                child.kill()
+    assert child.returncode == -signal.SIGKILL
+    assert 1 <= refnet.load_checkpoint(refnet.latest_checkpoint(killed))["epoch"] < 8
+
+    capsys.readouterr()
+    assert train(epochs=8, checkpoint=killed, resume=True, **on_the_sample) == expected
+    assert "Epoch = 0" not in capsys.readouterr().out
+
+    saved = [refnet.load_checkpoint(refnet.latest_checkpoint(run)) for run in (whole, killed)]
     assert all(torch.equal(saved[0]["model"][k], saved[1]["model"][k]) for k in saved[0]["model"])
-    numbers = main(device="cpu", net="mlp", checkpoint=halves, out=tmp_path)
+    numbers = main(device="cpu", net="mlp", checkpoint=killed, out=tmp_path)
     assert numbers["accuracy"] == expected["test_accuracy"]
 
 
-def test_under_torchrun_the_closing_line_is_printed_once(tmp_path, on_the_sample):
+@pytest.mark.filterwarnings("ignore:NOT the full set")
+def test_torchrun_prints_once_and_counts_as_one_process_does(tmp_path, on_the_sample):
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node=2", NETWORK, "--epochs=1", "--or-sample", "--device=cpu"]
+    command += ["--checkpoint", tmp_path / "run"]
     done = subprocess.run(
         [*map(str, command), "--data", on_the_sample["data"]],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -50,6 +66,8 @@ def test_under_torchrun_the_closing_line_is_printed_once(tmp_path, on_the_sample
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Epoch = 0") == 1
     assert done.stdout.count("test accuracy") == 1
+    numbers = main(device="cpu", net="mlp", checkpoint=tmp_path / "run", out=tmp_path)
+    assert f"test accuracy {numbers['accuracy']:.4f} on 1000 pictures" in done.stdout
 
 
 @pytest.mark.parametrize("net", ["lenet", "mlp"])

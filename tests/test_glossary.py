@@ -21,6 +21,10 @@ LINKS = {  # the terms that a page leads to
     path.relative_to(DOCS).as_posix(): LINK.findall(path.read_text(encoding="utf-8"))
     for path in sorted(DOCS.rglob("*.md"))
 }
+CODE = re.compile(
+    r"^(?P<fence>[ \t]*`{3,}).*?^(?P=fence)[ \t]*$|`[^`\n]+`", re.MULTILINE | re.DOTALL
+)
+BOLD = re.compile(r"\*\*([^*\n]+)\*\*(?:\]\(#(term-[a-z-]+)\))?")
 TUTORIALS = [page for page in LINKS if re.fullmatch(r"tutorials/(?!index).*", page)]
 
 
@@ -75,3 +79,32 @@ def test_links_to_terms_find_their_rows_in_both_languages(page, anchors):
 def test_a_tutorial_leads_to_three_terms_or_more_each_once(page):
     assert len(LINKS[page]) >= 3
     assert len(LINKS[page]) == len(set(LINKS[page]))
+
+
+def unlinked_terms(text):
+    """Return the terms of the glossary whose first bold use on a page is no link to their row."""
+    rows = [ANCHORED.fullmatch(row[0]) for row in ROWS]
+    names = {row["term"].lower() + s: row["anchor"] for row in rows for s in ("", "s", "es")}
+    first = {}
+    for words, link in BOLD.findall(CODE.sub("", text)):
+        if anchor := names.get(words.lower()):
+            first.setdefault(anchor, (words, link))
+    return [words for anchor, (words, link) in first.items() if link != anchor]
+
+
+@pytest.mark.parametrize("page", LINKS)
+def test_a_term_in_bold_leads_to_its_row(page):
+    assert unlinked_terms((DOCS / page).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "unlinked"),
+    [
+        ("The **Weights** and the **bias**.", ["Weights", "bias"]),
+        ("The [**weights**](#term-weight), again **weights**.", []),
+        ("The [**weights**](#term-bias).", ["weights"]),
+        ("**Step 1.** It is *weights*, `**bias**`.\n\n```python\n>>> a**loss**b\n```\n", []),
+    ],
+)
+def test_a_bold_term_without_its_link_is_found(text, unlinked):
+    assert unlinked_terms(text) == unlinked

@@ -166,6 +166,12 @@ def test_a_wrong_seed_is_refused_at_once(seed):
         ImagePixels(PICTURE).batches(4, seed)
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:1", "meta"])
+def test_a_device_that_is_not_there_is_refused_at_once(device):
+    with pytest.raises(ValueError, match=f"^choose_device: expected .*, got '{device}'. ."):
+        ImagePixels(PICTURE).batches(4, 0, device)
+
+
 def test_a_generator_is_asked_for():
     with pytest.raises(TypeError, match=r"sample: expected a torch.Generator, got int. Pass torch"):
         ImagePixels(PICTURE).sample(4, 0)
@@ -257,15 +263,15 @@ JPEG = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64), 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "a damaged or unknown file"),
-        (b"these are words", "a damaged or unknown file"),
+        (b"", "a picture file, got a damaged file or one of another kind. Give"),
+        (b"these are words", "a picture file, got a damaged file or one of another kind. Give"),
         (WHOLE[:-30], "a damaged"),
         (WHOLE[:40], "a damaged"),
         (JPEG[: len(JPEG) // 2], "a damaged"),
         (WHOLE[:60] + b"\xff" + WHOLE[61:], "a damaged"),
         (png_of(30000, 30000), "Scale it down"),
         (png_of(5000, 5000), "got 5000 x 5000. Scale it down"),
-        (png_of(2**31 - 1, 2**31 - 1), "Scale it down"),
+        (png_of(2**31 - 1, 2**31 - 1), "got more than 16777216 pixels. Scale it down"),
     ],
     ids=[
         "empty",
@@ -293,7 +299,7 @@ def test_a_file_that_is_no_good_picture_is_a_data_error(tmp_path, content, words
 def test_a_missing_file_a_folder_a_pipe_and_a_forbidden_file_say_so(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name, words in {
-        "missing.png": "No such file",
+        "missing.png": "expected a picture file, got No such file or directory. Give the path",
         ".": "a folder, pipe or device",
         "pipe": "a folder, pipe or device",
         "x" * 300: "File name too long",
@@ -314,7 +320,7 @@ def test_one_colour_teaches_nothing(tmp_path, value):
 @pytest.mark.parametrize(
     ("image", "error", "words"),
     [
-        (PICTURE / 255, TypeError, "uint8, uint16 or bool, got float64. Convert it first"),
+        (PICTURE / 255, TypeError, "got float64. For 0..255 .* for 0..1 .255 . picture.*'uint8'"),
         (PICTURE.astype(int), TypeError, "got int64"),
         (PICTURE[0], ValueError, r"\(H, W\[, 3 or 4\]\), got \(4,\)"),
         (np.zeros((2, 2, 2), np.uint8), ValueError, r"got \(2, 2, 2\)"),

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import Subset
+from torch.utils.data import BatchSampler, Subset
 
 from refnet import (
     XOR,
@@ -93,6 +93,13 @@ def test_a_data_set_of_ones_own_gives_the_same_batches(kind):
         assert got[1].dtype == torch.int64
 
 
+@pytest.mark.parametrize("data", [PICTURES, OneByOne(PICTURES.x, PICTURES.y)], ids=["array", "own"])
+def test_an_empty_share_has_the_shape_of_a_sample(data):
+    x, y = next(iter(Loader(data, [torch.arange(0)], Normalize(1, 2))))
+    assert (x.shape, y.shape) == ((0, 5, 4), (0,))
+    assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
+
+
 def test_a_memmap_gives_the_same_batches_and_is_not_read_as_a_whole(tmp_path):
     file = np.memmap(tmp_path / "x", np.uint8, "w+", shape=(200_000, 100))
     file[::1000] = 7
@@ -153,10 +160,36 @@ def test_on_cuda_the_batches_are_those_of_the_cpu():
         assert torch.equal(y2.cpu(), y)
 
 
-def test_a_smaller_sampler_takes_the_first_samples():
-    assert (
-        joined(Loader(PICTURES, SequentialSampler(10, 4)))[1].tolist() == PICTURES.y[:10].tolist()
-    )
+def test_a_part_of_a_set_is_taken_by_a_subset():
+    part = Subset(PICTURES, range(10))
+    assert joined(Loader(part, SequentialSampler(part, 4)))[1].tolist() == PICTURES.y[:10].tolist()
+
+
+@pytest.mark.parametrize("data", [PICTURES, OneByOne(PICTURES.x, PICTURES.y)], ids=["array", "own"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        [[0, 1], [2]],
+        [np.array([0, 1]), np.array([2])],
+        [(0, 1), (2,)],
+        BatchSampler(range(3), 2, drop_last=False),
+    ],
+    ids=["lists", "NumPy", "tuples", "BatchSampler"],
+)
+def test_batches_of_indices_may_be_lists_and_arrays(data, sampler):
+    batches = list(Loader(data, sampler))
+    assert [len(y) for _, y in batches] == [2, 1]
+    assert torch.equal(joined(batches)[0], PICTURES.x[:3].float())
+
+
+@pytest.mark.parametrize(
+    "index", [7, np.int64(7), torch.tensor(7), "word", [[0, 1]], [[0], [1, 2]]]
+)
+def test_a_sampler_of_single_indices_is_named(index):
+    with pytest.raises(
+        TypeError, match=r"^Loader: expected a sampler of batches, got .*BatchSampl"
+    ):
+        list(Loader(PICTURES, [index]))
 
 
 def test_the_pictures_of_the_sample_come_out_normalised():
@@ -185,16 +218,27 @@ FOUR = SequentialSampler(4, 2)
             r"a data set with len and \[i\], got float32",
         ),
         (lambda: Loader(iter([]), FOUR), TypeError, "a data set .* For arrays write Array"),
-        (lambda: Loader([], FOUR), ValueError, "4 samples or more, got a data set of length 0"),
+        (lambda: Loader([], FOUR), ValueError, "one sample or more, got a data set of length 0"),
         (lambda: Loader(XOR(), 64), TypeError, "a sampler, got 64. Write RandomSampler"),
-        (lambda: Loader(XOR(), SequentialSampler(5, 2)), ValueError, "5 samples .* length 4. Make"),
+        (lambda: Loader(XOR(), SequentialSampler(5, 2)), ValueError, "a sampler .* 4 .*of 5. Make"),
+        (
+            lambda: Loader(XOR(), RandomSampler(3, 2)),
+            ValueError,
+            "a .* set's 4 samples, got one of 3",
+        ),
         (lambda: Loader(XOR(), FOUR, 3), TypeError, "a callable transform, got 3. Pass e.g."),
-        (lambda: Loader([], [torch.tensor([0])]), ValueError, "1 samples or more"),
+        (lambda: Loader([], [torch.tensor([0])]), ValueError, "one sample or more"),
     ],
 )
 def test_wrong_parts_say_expected_got_and_what_to_do(make, error, words):
     with pytest.raises(error, match=f"^Loader: expected {words}"):
         make()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:1", "meta"])
+def test_a_device_that_is_not_there_is_named(device):
+    with pytest.raises(ValueError, match=f"^choose_device: expected .*, got '{device}'. ."):
+        Loader(XOR(), FOUR, device=device)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,28 @@ def test_fetch_without_a_network_fails_with_the_reason(capsys):
     assert "mnist data: expected" in err
 
 
+def test_after_a_failed_fetch_nothing_is_said_twice(capsys):
+    assert main(["data", "--fetch"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["fashion-mnist: 0 of 4 files.", "mnist: 0 of 4 files."]
+    assert err.count("Ways out") == 2  # once a set
+
+
+def test_the_command_to_get_a_set_has_the_folder_asked_for(tmp_path, capsys):
+    root = tmp_path / "my data"
+    assert main(["data", "--root", str(root)]) == 0
+    fashion, mnist = capsys.readouterr().out.splitlines()
+    command = f"files in {root}. Get it: python -m refnet data --fetch --root '{root}'. Ways out: "
+    assert fashion == f"fashion-mnist: 0 of 4 {command}" + fashion.partition("Ways out: ")[2]
+    assert mnist.startswith(f"mnist: 0 of 4 {command}leave the folder out")
+
+
+def test_a_wrong_mirror_is_told_where_the_set_in_question_is_asked_for(monkeypatch):
+    monkeypatch.setenv("REFNET_MIRROR", "foo")
+    with pytest.raises(ValueError, match=r"asked for at <REFNET_MIRROR>/mnist/<file>\.gz"):
+        download.addresses("mnist", "train-images-idx3-ubyte")
+
+
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(capsys, monkeypatch):
     monkeypatch.setenv("REFNET_OFFLINE", "0")
     monkeypatch.setenv("REFNET_MIRROR", "ftp://old")

@@ -37,6 +37,14 @@ def test_the_confusion_matrix_counts_true_rows_and_predicted_columns():
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(("labels", "predictions"), [([0, 1], [2, 1]), ([3, 1], [0, 0])])
+def test_an_index_without_a_class_is_named(labels, predictions):
+    got = max(labels + predictions)
+    words = f"expected indices of the 2 classes, got {got}. Name every class"
+    with pytest.raises(ValueError, match=words):
+        plots.confusion_matrix(torch.tensor(labels), torch.tensor(predictions), ("a", "b"))
+
+
 def test_samples_mark_what_was_taken_for_something_else():
     images, labels = torch.rand(3, 1, 8, 8), torch.tensor([0, 1, 0])
     figure = plots.samples(images, labels, torch.tensor([0, 0, 0]), ("shoe", "bag"), columns=2)

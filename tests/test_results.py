@@ -86,6 +86,10 @@ def test_a_claim_holds_for_each_seed_or_nearly(name):
     assert holds >= 0.95 * seeds
 
 
+def test_all_claims_together_take_less_than_45_minutes():
+    assert sum(content["seconds"] for content in FILES.values()) < 45 * 60
+
+
 def check_again(name, label, margin, seeds, **changed):
     """Measure one row of a table again; each number must come out as the recorded ones did."""
     claim, recorded = CLAIMS[name], FILES[name]["summary"][label]
@@ -121,7 +125,7 @@ def test_as_many_nets_learn_xor_as_recorded(label):
         ("fashion", "linear", {}),
         ("starts", "zeros", {}),
         ("starts", "xavier", {}),
-        ("batch-norm", "batch norm", {"rates": [0.01]}),
+        ("batch-norm", "batch norm", {"rates": [0.1]}),  # at 0.01 the plain net would pass
     ],
 )
 def test_nets_on_fashion_mnist_come_out_as_recorded(name, label, changed):

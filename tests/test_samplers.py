@@ -33,8 +33,6 @@ def test_the_random_order_has_every_sample_once(n, batch_size, drop_last):
     assert len(indices) == len(set(indices)) == kept
     assert set(indices) <= set(range(n))
     assert len(list(sampler)) == len(sampler)
-    sizes = [len(batch) for batch in sampler]
-    assert sizes == [sampler.global_batch_size(step) for step in range(len(sampler))]
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch():
@@ -121,17 +119,18 @@ def as_rank(monkeypatch):
     return become
 
 
+@pytest.mark.parametrize("sampler", [SequentialSampler, RandomSampler])
 @pytest.mark.parametrize("world", [2, 3, 7])
 @pytest.mark.parametrize(("n", "batch_size"), [*SIZES, (64, 64), (65, 64), (10000, 64)])
 def test_the_shares_of_the_ranks_are_together_the_batches_of_one_process(
-    as_rank, world, n, batch_size
+    as_rank, world, n, batch_size, sampler
 ):
-    alone = list(RandomSampler(n, batch_size, seed=2))
+    alone = list(sampler(n, batch_size))
     shares = []
     for rank in range(world):
         as_rank(rank, world)
-        shares.append(list(RandomSampler(n, batch_size, seed=2)))
-        assert len(shares[rank]) == len(RandomSampler(n, batch_size)) == len(alone)
+        shares.append(list(sampler(n, batch_size)))
+        assert len(shares[rank]) == len(sampler(n, batch_size)) == len(alone)
     for step, batch in enumerate(alone):
         parts = [shares[rank][step] for rank in range(world)]
         assert sorted(torch.cat(parts).tolist()) == sorted(batch.tolist())
@@ -149,6 +148,5 @@ def test_for_evaluation_the_ranks_see_each_sample_exactly_once(as_rank, world, n
         sampler = SequentialSampler(n, batch_size)
         batches = list(sampler)
         assert len(batches) == len(sampler)
-        assert min((len(batch) for batch in batches), default=1) > 0
         seen += flat(sampler)
     assert sorted(seen) == list(range(n))

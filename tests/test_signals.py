@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 import refnet
 from refnet import Trainer
@@ -114,6 +115,26 @@ def test_a_signal_in_a_run_over_steps_loses_no_row(tmp_path, step):
     history = second.fit_steps(stream(), 25, every=10, checkpoint=tmp_path, resume=True)
     assert [row.step for row in history] == [10, 20, 25]
     assert same(outcome(second, history), expected)
+
+
+@pytest.mark.parametrize(("steps", "every", "rows"), [(25, 5, [15, 20, 25]), (10, 20, [15])])
+def test_a_run_over_steps_goes_on_with_smaller_settings(tmp_path, steps, every, rows):
+    count, hook = itertools.count(1), at(15, signal.SIGINT)
+    batches = stream(lambda n: hook(next(count)))
+    with pytest.raises(KeyboardInterrupt):
+        trainer().fit_steps(batches, 25, every=20, checkpoint=tmp_path)
+    history = trainer().fit_steps(stream(), steps, every=every, checkpoint=tmp_path, resume=True)
+    assert [row.step for row in history] == rows
+
+
+def test_a_signal_saves_no_weights_that_are_not_finite(tmp_path):
+    model = torch.nn.Linear(4, 3)
+    sgd = torch.optim.SGD(model.parameters(), lr=3e38)  # float32 ends at 3.4e38
+    run = Trainer(model, sgd, lambda *pair: 100 * cross_entropy(*pair), "cpu", verbose=False)
+    with pytest.raises((refnet.DivergedError, KeyboardInterrupt)) as caught:
+        run.fit(Batches(at(1, signal.SIGINT)), epochs=1, checkpoint=tmp_path)
+    assert str(caught.value).startswith("step 1: expected finite weights")
+    assert refnet.latest_checkpoint(tmp_path) is None
 
 
 def test_a_signal_without_a_folder_stops_all_the_same():

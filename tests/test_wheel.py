@@ -1,5 +1,7 @@
 """The wheel works without the repository: built, installed elsewhere, run from an empty folder."""
 
+import ast
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,13 +41,37 @@ def installed(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", folder, wheel]
     subprocess.run(command, check=True, capture_output=True)
+    for name in needed(requirements(folder)):  # linked, not fetched: torch is large
+        installed = importlib.metadata.distribution(name)
+        for part in {file.parts[0] for file in installed.files} - {"..", "__pycache__"}:
+            if not (folder / part).exists():
+                (folder / part).symlink_to(installed.locate_file(part))
     return folder
 
 
+def requirements(folder):
+    """Return what the wheel asks for, without its extras."""
+    (refnet,) = importlib.metadata.distributions(name="refnet", path=[str(folder)])
+    return [line for line in refnet.requires or [] if "extra ==" not in line]
+
+
+def needed(lines):
+    """Return the names of the packages asked for, and of those that they ask for in turn."""
+    names, left = set(), [Requirement(line) for line in lines]
+    while left:
+        asked = left.pop()
+        for extra in ("", *asked.extras):
+            if (asked.name, extra) not in names:
+                names.add((asked.name, extra))
+                more = map(Requirement, importlib.metadata.requires(asked.name) or [])
+                left += [r for r in more if not r.marker or r.marker.evaluate({"extra": extra})]
+    return {name for name, _ in names}
+
+
 def run(installed, folder, *arguments):
-    """Run Python in an empty folder, where refnet is found in the installed wheel alone."""
+    """Run Python in an empty folder, with the wheel and what it asks for, and nothing else."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, *map(str, arguments)]
+    command = [sys.executable, "-S", *map(str, arguments)]  # -S: no other site-packages
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -65,6 +92,18 @@ def test_the_embedded_sample_takes_at_most_3_mb_of_the_wheel(wheel):
     assert 0 < sum(data) <= 3_000_000
 
 
+def test_every_package_imported_is_asked_for_by_the_wheel(installed):
+    asked = {Requirement(line).name for line in requirements(installed)}
+    owners = importlib.metadata.packages_distributions()
+    for path in (ROOT / "src" / "refnet").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for module in {name.split(".")[0] for name in modules} - {"refnet"}:
+                known = module in sys.stdlib_module_names or asked & set(owners[module])
+                assert known, f"{path.name} imports {module}"
+
+
 def test_xor_is_trained_and_the_sample_is_there(installed, tmp_path):
     process = run(installed, tmp_path, "-c", XOR, installed)
     assert (process.stdout, process.stderr) == ("4 3000\n", "")
@@ -73,5 +112,5 @@ def test_xor_is_trained_and_the_sample_is_there(installed, tmp_path):
 def test_the_doctor_runs(installed, tmp_path):
     process = run(installed, tmp_path, "-m", "refnet", "doctor")
     assert process.returncode == 0
-    assert "torch" in process.stdout
+    assert "broken:                   nothing" in process.stdout
     assert process.stderr == ""

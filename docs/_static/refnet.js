@@ -2,7 +2,10 @@
 (() => {
   // The language switch keeps the heading: its id is the same in both languages
   const keepHeading = () => {
-    for (const link of document.querySelectorAll(".lang-switch a")) link.hash = location.hash;
+    for (const link of document.querySelectorAll(".lang-switch a")) {
+      link.hash = location.hash;
+      link.search = location.search; // on the search page, what was searched for
+    }
   };
   addEventListener("hashchange", keepHeading);
 
@@ -17,9 +20,40 @@
   addEventListener("resize", reachScrollers);
   addEventListener("load", reachScrollers);
 
+  // Paper is white: dark mode prints in the colours of the light one
+  let theme;
+  addEventListener("beforeprint", () => {
+    theme = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.dataset.theme = theme;
+  });
+
+  // Python's own prompt ends a block at an empty line, so the copy button takes one along. It reads
+  // a copy of the code that is not on the page, where hidden text counts; readers do not see it.
+  const endBlocks = () => {
+    const emptyLine = () => {
+      const line = document.createElement("span");
+      line.hidden = true;
+      line.textContent = "... \n";
+      return line;
+    };
+    for (const code of document.querySelectorAll("div.highlight pre")) {
+      let before = "";
+      for (const sign of code.querySelectorAll(".gp")) {
+        const here = sign.textContent.trim();
+        if (before === "..." && here === ">>>") sign.before(emptyLine());
+        before = here;
+      }
+      if (before === "...") code.append(emptyLine());
+    }
+  };
+
   addEventListener("DOMContentLoaded", () => {
     keepHeading();
     reachScrollers();
+    endBlocks();
     // Read from the file system, the site is the copy for reading offline
     if (location.protocol === "file:") {
       for (const link of document.querySelectorAll(".archive")) link.remove();

@@ -32,7 +32,9 @@ def draw():
         marker, color = ("o", "C0") if leaf is None else ("s", "C3")
         axis.scatter([depth], [y], s=90, marker=marker, color=color, zorder=2)
         text = NAMES[node.name()] if leaf is None else names[id(leaf)]
-        axis.annotate(text, (depth, y), (0, 9), textcoords="offset points", ha="center", fontsize=9)
+        forks = len(heights) > 1  # the name of a fork stands left of its lines
+        offset, ha = ((2, 9), "right") if forks else ((0, 9), "center")
+        axis.annotate(text, (depth, y), offset, textcoords="offset points", ha=ha, fontsize=9)
         return y
 
     place(loss.grad_fn, 0)

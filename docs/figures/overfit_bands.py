@@ -43,6 +43,6 @@ def draw():
         for curve, (_, _, label) in zip(curves.T, BANDS, strict=True):
             axis.plot(range(0, STEPS + 1, EVERY), curve, label=label)
         axis.set(title=name, xlabel="$t$", ylim=(0, 1.1))
-    axes[0].set_ylabel("$e$", rotation=0)
+    axes[0].set_ylabel("$e$", rotation=0, labelpad=10)
     axes[1].legend(fontsize=9)
     return figure

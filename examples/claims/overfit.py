@@ -89,7 +89,9 @@ CLAIMS = {
         "batch normalization it is ahead of ReLU on [-1, 1] at 25 steps and at 4,000, and level "
         "at 400 and 1,000.",
         "run": train,
-        "settings": settings(ALL, measures=("iou",), at=(25, 100, 400, 1000, 4000), **LONG),
+        "settings": settings(
+            ALL, measures=("iou", "pixel_accuracy"), at=(25, 100, 400, 1000, 4000), **LONG
+        ),
         "seeds": range(3),
         "holds": cosine_leads_raw_fails_and_batch_norm_repairs_it,
         "draw": draw,

@@ -5,9 +5,11 @@ Floor 8: may import all below.
 
 import argparse
 import contextlib
+import importlib
 import importlib.metadata
 import json
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ import torch
 from refnet.datasets import MNIST, FashionMNIST
 from refnet.devices import all_devices, choose_device, describe
 from refnet.download import find_file, ways_out
-from refnet.errors import DataError, RefnetError, check_path
+from refnet.errors import DataError, RefnetError, check_path, sentence
 from refnet.idx import SHA256, SHAPES, check_file
 
 
@@ -29,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["data", "--root", "no/such/folder"])  # doctest: +ELLIPSIS
-    fashion-mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch. ...
-    mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch. ...
+    fashion-mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch --root ...
+    mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch --root ...
     0
     """
     parser = argparse.ArgumentParser(prog="python -m refnet")
@@ -60,22 +62,25 @@ def data(root: str | None = None, fetch: bool = False, verify: bool = False) -> 
     folder = None if root is None else check_path("--root", "root", root)
     wrong = 0
     for kind in SHA256:
-        if fetch:
-            wrong += _fetch(kind, folder)
+        failed = _fetch(kind, folder) if fetch else 0
+        wrong += failed
         found = {name: find_file(kind, name, folder) for name in SHAPES}
         paths = [path for path in found.values() if path is not None]
         lines, bad = _verify(kind, found) if verify else ([], 0)
         wrong += bad
         places = ", ".join(sorted({str(path.parent) for path in paths}))
         state = "not checked (--verify does that)"
+        if fetch and not failed:
+            state = "checked"  # a set is read as it is fetched
         if verify:
             state = f"{bad} wrong" if bad else "checked"
         if len(paths) == len(SHAPES):
             print(f"{kind}: found in {places}, {state}")
         else:
             where = f" in {places or root}" if places or root else ""
-            count = f"{len(paths)} of {len(SHAPES)} files{where}"
-            print(f"{kind}: {count}. Get it: python -m refnet data --fetch. {ways_out(kind)}")
+            at = "" if root is None else f" --root {shlex.quote(root)}"
+            do = f" Get it: python -m refnet data --fetch{at}. {ways_out(kind, folder)}"
+            print(f"{kind}: {len(paths)} of {len(SHAPES)} files{where}." + ("" if failed else do))
         print("".join(f"  {line}\n" for line in lines), end="")
     return int(wrong > 0)
 
@@ -106,7 +111,16 @@ def _verify(kind: str, found: dict[str, Path | None]) -> tuple[list[str], int]:
     return lines, wrong
 
 
-NEEDED = ("numpy", "torch", "opencv-python", "matplotlib", "tqdm", "filelock", "platformdirs")
+MODULES = {  # what is needed, and the name under which it is imported
+    "numpy": "numpy",
+    "torch": "torch",
+    "opencv-python": "cv2",
+    "matplotlib": "matplotlib.figure",
+    "tqdm": "tqdm",
+    "filelock": "filelock",
+    "platformdirs": "platformdirs",
+    "pillow": "PIL.Image",
+}
 EXTRAS = {
     "tensorboard": "History.to_tensorboard",
     "onnx": "deploy.to_onnx",
@@ -124,8 +138,8 @@ def add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def doctor(as_json: bool = False) -> int:
     """Print versions, devices, data and free disk, then what to do; 1 if training cannot work."""
-    versions = {name: _version(name) for name in ("refnet", *NEEDED, *EXTRAS)}
-    broken = [f"pip install {name}" for name in NEEDED if versions[name] is None]
+    versions = {name: _version(name) for name in ("refnet", *MODULES, *EXTRAS)}
+    broken = [fault for name in MODULES if (fault := _fault(name, versions[name] is not None))]
     todo = [
         f"pip install {name}  (for {use})" for name, use in EXTRAS.items() if not versions[name]
     ]
@@ -160,6 +174,21 @@ def doctor(as_json: bool = False) -> int:
             lines = value if isinstance(value, list) else [value]
             print(f"{name + ':':<26}" + f"\n{'':<26}".join(map(str, lines or ["nothing"])))
     return int(bool(broken))
+
+
+def _fault(name: str, installed: bool) -> str:
+    """Return why a needed package cannot be used and what to do, or ""."""
+    if not installed:
+        return f"pip install {name}"
+    try:
+        importlib.import_module(MODULES[name])
+    except Exception as error:  # a broken package raises what it will
+        do = f"pip install --force-reinstall {name}"
+        if name == "opencv-python":
+            do += "; on a slim Debian or Ubuntu: apt-get install libgl1 libglib2.0-0"
+        got = f"{type(error).__name__}: {error}".partition("\n")[0]
+        return sentence(name, "a package that can be imported", got, do)
+    return ""
 
 
 def _version(name: str) -> str | None:

@@ -12,17 +12,19 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import DistributedSampler
 
 from refnet.devices import random_state, rank_and_world, set_random_state
 from refnet.errors import all_finite, check_number, sentence
 from refnet.measures import check_labels
+from refnet.samplers import RandomSampler, SequentialSampler
 
 
 class Stream:
     """One pass over a loader: its batches, checked and on the device, this process's share of each.
 
-    An iterable with a ``sampler`` gives each process its share itself; of the batches of any other
-    each process takes every ``world``-th sample.
+    A loader with a sampler of refnet's, or a DistributedSampler, gives each process its share
+    itself; of the batches of any other each process takes every ``world``-th sample.
 
     Parameters
     ----------
@@ -56,8 +58,7 @@ class Stream:
         self.dtype = next((p.dtype for p in model.parameters()), torch.float32)
         self.device = device
         rank, world = rank_and_world()
-        whole = world == 1 or hasattr(loader, "sampler")
-        self.part = None if whole else slice(rank, None, world)
+        self.part = None if world == 1 or _shares(loader) else slice(rank, None, world)
         now = random_state(device)
         self.order = order if done and order else now
         set_random_state(device, self.order)
@@ -76,6 +77,14 @@ class Stream:
             first = False
 
 
+def _shares(loader: Any) -> bool:
+    """Return whether ``loader`` gives each process its share itself."""
+    batches = getattr(loader, "batch_sampler", None)
+    kinds = RandomSampler | SequentialSampler | DistributedSampler  # type: ignore[type-arg]
+    samplers = (getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None))
+    return any(isinstance(sampler, kinds) for sampler in samplers)
+
+
 def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Tensor]:
     """Return ``pair`` as inputs x, shape (N, ...), of the model's dtype, and labels y, shape (N,).
 
@@ -84,6 +93,8 @@ def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Ten
     where = "batch"
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         expected, do = "a pair (x, y) of inputs and labels", "Yield both from the loader."
+        if isinstance(pair, Tensor):  # the pair itself was passed, or x alone
+            do = "Pass a list of batches: [(x, y)]."
         raise TypeError(sentence(where, expected, type(pair).__name__, do))
     x, y = pair
     for name, value in (("x", x), ("y", y)):
@@ -98,9 +109,14 @@ def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Ten
         raise ValueError(sentence(where, "y of shape (N,), a class index each", _shapes(x, y), do))
     if y.dtype != torch.int64:
         do = "Pass class indices: y.long()."
+        if y.is_floating_point() and not torch.equal(y, y.round()):
+            do = "The Trainer learns classes; to learn numbers write the loop yourself."
         raise TypeError(sentence(where, "y of torch.int64", str(y.dtype), do))
-    if x.ndim < 2 or len(x) != len(y):
-        do = "Give each sample one label and at least one input: x of shape (N, ...)."
+    if x.ndim < 2:
+        expected, do = "x of shape (N, ...)", "For one input a sample pass x[:, None]."
+        raise ValueError(sentence(where, expected, _shapes(x, y), do))
+    if len(x) != len(y):
+        do = "Give each sample one label."
         raise ValueError(sentence(where, "as many samples as labels", _shapes(x, y), do))
     if len(y) == 0 and rank_and_world()[1] == 1:
         do = "Leave empty batches out."
@@ -123,8 +139,12 @@ def checked_loss(
     Raises ValueError unless logits have shape (N, C) and the labels lie in 0..C-1. Without a
     ``look``, labels of -100 pass here, as in torch; the sums find them at the next look.
     """
+    expected = f"logits of shape ({len(y)}, C)"
+    if not isinstance(logits, Tensor):
+        do = "Let forward return one tensor: does it end in return?"
+        raise TypeError(sentence("model", expected, type(logits).__name__, do))
     if logits.ndim != 2 or len(logits) != len(y):
-        expected, got = f"logits of shape ({len(y)}, C)", str(tuple(logits.shape))
+        got = str(tuple(logits.shape))
         raise ValueError(sentence("model", expected, got, "Look at the model's last layer."))
     if len(y) == 0:
         return logits.sum() * 0
@@ -135,8 +155,12 @@ def checked_loss(
     except IndexError:
         check_labels(int(y.min()), int(y.max()), logits.shape[1])
         raise
+    expected = "a tensor of shape ()"
+    if not isinstance(value, Tensor):
+        do = "Return what torch computed, without .item() or float()."
+        raise TypeError(sentence("loss", expected, type(value).__name__, do))
     if value.ndim != 0:
-        expected, got = "a number, shape ()", str(tuple(value.shape))
+        got = str(tuple(value.shape))
         raise ValueError(sentence("loss", expected, got, "Take the mean over the batch."))
     return value
 
@@ -147,15 +171,20 @@ def explained(x: Tensor, first: bool) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not first:
+        if not first or isinstance(error, torch.OutOfMemoryError):
             raise
-        expected, got = "a batch that the model takes", f"x {tuple(x.shape)}"
+        expected, got = "one that model, loss and optimizer take", f"x {tuple(x.shape)}"
         do = f"torch says: {error}"
-        raise ValueError(sentence("model", expected, got, do)) from error
+        if "does not require grad" in do:
+            do = f"Is every layer frozen, or fit called under torch.no_grad()? {do}"
+        raise ValueError(sentence("batch", expected, got, do)) from error
 
 
-def check_optimizer(model: object, optimizer: object) -> None:
+def check_parts(model: object, optimizer: object, loss: object) -> None:
     """Raise unless every group of the optimizer improves this model, at a rate above 0."""
+    if not callable(loss) or isinstance(loss, type):
+        do = "Pass e.g. torch.nn.functional.cross_entropy or nn.CrossEntropyLoss()."
+        raise TypeError(sentence("Trainer", "loss to be a function", repr(loss), do))
     do = "Build it first and pass the object."
     if not isinstance(model, nn.Module):
         raise TypeError(sentence("Trainer", "model to be a torch Module", repr(model), do))

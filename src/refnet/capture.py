@@ -5,6 +5,7 @@ graph holds them all, and one launch replays it. Floor 4: may import devices.
 """
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,8 +41,9 @@ class CapturedStep:
 
     Notes
     -----
-    A replay repeats the kernels of the captured step. What ``forward`` decides in Python, by a
-    counter or by a random number, stays as it was at that moment.
+    A replay repeats the kernels of the captured step and runs no Python: no hooks, and what
+    ``forward`` or ``loss`` decide there stays as it was. It leaves no gradients to be read.
+    Adam rounds differently in it: two runs are the same bit for bit only without graphs.
 
     References
     ----------
@@ -73,6 +75,7 @@ class CapturedStep:
         capture: Callable[[Step, Optimizer, Tensor, Tensor], Step] | None = None,
     ) -> None:
         self.step, self.model, self.optimizer = step, model, optimizer
+        self._parameters, self._parts = list(model.parameters()), list(model.modules())
         self.capture = capture or cuda_graph
         self.replays = 0
         self._plain = False  # for good
@@ -82,10 +85,13 @@ class CapturedStep:
         self._settings: Any = None
 
     def __call__(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Learn one batch, on the model's device; return its loss and its logits."""
+        """Learn one batch, on the model's device; return its loss and its logits.
+
+        Use them before the next call: a replay writes over those of the last one.
+        """
         if self._plain:
             return self.step(x, y)
-        shapes, settings = (x.shape, x.dtype, y.shape), _settings(self.model, self.optimizer)
+        shapes, settings = (x.shape, x.dtype, y.shape), self._fixed()
         if settings != self._settings:
             self._replay, self._warm, self._settings = None, 0, settings
         if self._replay and shapes == self._shapes:
@@ -103,6 +109,7 @@ class CapturedStep:
         before = self._state(x)
         loss, logits = self.step(x, y)
         after = self._state(x)
+        held = [dict(state) for state in self.optimizer.state.values()]
         try:
             self._go_to(before, x)
             replay = self.capture(self.step, self.optimizer, x, y)
@@ -113,6 +120,9 @@ class CapturedStep:
             why = "" if same else "its replay gives other numbers"
         except Exception as error:  # whatever a capture can provoke: plain steps go on
             why = f"{type(error).__name__}: {error}"
+        if why:  # the optimizer counts on the CPU again: plain steps wait for no number there
+            for state, old in zip(self.optimizer.state.values(), held, strict=True):
+                state.update(old)
         self._go_to(after, x)
         if why:
             self._plain = True
@@ -120,6 +130,13 @@ class CapturedStep:
         else:
             self._replay = replay
         return loss, logits
+
+    def _fixed(self) -> list[Any]:
+        """Return what a captured step has fixed: rates and the like, what is trained, the modes."""
+        groups = self.optimizer.param_groups
+        rates = [_number(v) for g in groups for k, v in g.items() if k != "params"]
+        trained = [(p.data_ptr(), p.requires_grad) for p in self._parameters]
+        return [rates, trained, [part.training for part in self._parts]]
 
     def _changing(self) -> list[Tensor]:
         """Return all tensors that a step changes in place."""
@@ -142,23 +159,51 @@ def cuda_graph(step: Step, optimizer: Optimizer, x: Tensor, y: Tensor) -> Step:
 
     Raises RuntimeError if the step waits for the device, as one does that reads a number.
     """
-    inputs, stream = (x.clone(), y.clone()), torch.cuda.Stream(x.device)  # type: ignore[no-untyped-call]
-    with _counting_on(x.device, optimizer):
-        stream.wait_stream(torch.cuda.current_stream(x.device))
-        with torch.cuda.stream(stream), _no_waiting():  # a wait in a capture would break it
-            step(*inputs)
-        torch.cuda.current_stream(x.device).wait_stream(stream)
+    if any(_held(p) for group in optimizer.param_groups for p in group["params"]):
+        raise RuntimeError("an output of the model is still alive with its graph: detach() it")
+    inputs, now = (x.clone(), y.clone()), torch.cuda.current_stream(x.device)
+    stream = _side_stream(x.device)
+    with _counting_on(x.device, optimizer), torch.cuda.stream(stream):
+        stream.wait_stream(now)
+        try:
+            with _no_waiting():  # a wait in a capture would break it
+                step(*inputs)
+        finally:  # what is launched already must not run into what the caller restores
+            now.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             outputs = step(*inputs)
 
     def replay(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         inputs[0].copy_(x)
         inputs[1].copy_(y)
         graph.replay()
-        return outputs[0].clone(), outputs[1].clone()  # the next replay writes over them
+        return outputs
 
     return replay
+
+
+@functools.cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return one stream for all captures: each new one would keep workspaces of its own."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _number(value: Any) -> Any:
+    """Return a setting as a value of its own: a tensor may be changed in place."""
+    return value.item() if isinstance(value, Tensor) and value.is_cpu else value
+
+
+def _held(p: Tensor) -> bool:
+    """Whether a tensor computed from ``p`` is alive: its gradient would go to another stream."""
+    if not p.requires_grad:
+        return False
+    _accumulator(p).metadata["refnet"] = True  # gone with the node, if nothing else holds it
+    return "refnet" in _accumulator(p).metadata
+
+
+def _accumulator(p: Tensor) -> Any:
+    return p.expand_as(p).grad_fn.next_functions[0][0]  # type: ignore[union-attr]
 
 
 @contextlib.contextmanager
@@ -174,30 +219,29 @@ def _no_waiting() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _counting_on(device: torch.device, optimizer: Optimizer) -> Iterator[None]:
-    """Let the optimizer count its steps on the device, where a graph can go on counting."""
+    """Let the optimizer count on the device, where a graph can go on counting; Adam in one kernel.
+
+    Raises RuntimeError if it counts where a graph cannot: in Python, or on the CPU.
+    """
     groups = [group for group in optimizer.param_groups if group.get("capturable") is False]
-    states = [optimizer.state.get(p, {}) for group in groups for p in group["params"]]
-    counts = [(state, state["step"]) for state in states if "step" in state]
+    fused = [g for g in groups if g.get("fused", 0) is None and not g.get("foreach")]
     for group in groups:
         group["capturable"] = True
-    for state, count in counts:
-        state["step"] = count.to(device)
+        for state in (optimizer.state.get(p, {}) for p in group["params"]):
+            state |= {k: v.to(device) for k, v in state.items() if isinstance(v, Tensor)}
+    for group in fused:
+        group["fused"] = True
     try:
+        kept = [value for state in optimizer.state.values() for value in state.values()]
+        counts = [v for v in kept if isinstance(v, int | float)]
+        if counts or any(v.device != device for v in kept if isinstance(v, Tensor)):
+            raise RuntimeError(f"{type(optimizer).__name__} counts its steps outside the device")
         with warnings.catch_warnings():  # torch tells of plain steps, and of the mode of no waiting
             warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
             warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
             yield
-    except BaseException:
-        for state, count in counts:
-            state["step"] = count
-        raise
     finally:
         for group in groups:
             group["capturable"] = False
-
-
-def _settings(model: nn.Module, optimizer: Optimizer) -> list[Any]:
-    """Return what a captured step has fixed: rates and the like, what is trained, the modes."""
-    groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-    trained = [(id(p), p.requires_grad) for p in model.parameters()]
-    return [groups, trained, [(id(part), part.training) for part in model.modules()]]
+        for group in fused:
+            group["fused"] = None

@@ -3,6 +3,7 @@
 Floor 5: may import errors. A file is a torch.save archive followed by the sha256 of all before.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -15,12 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from refnet.errors import CheckpointError, check_path, sentence
+from refnet.errors import CheckpointError, check_path, first_line, sentence
 
 FORMAT = 1  # a file with a higher number comes from a newer refnet
 KEEP = 3  # checkpoints left in a folder
 _MARK = b"\nrefnet checkpoint, sha256 of the bytes before: "
 _TAIL = len(_MARK) + 64 + 1
+_OWN = {"format", "model", "optimizer", "optimizer_kind"}  # names that state may not use
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
 
 
@@ -47,7 +49,8 @@ def save_checkpoint(
     Raises
     ------
     CheckpointError
-        If a weight is nan, the file cannot be written, or ``state`` holds another kind of value.
+        If a weight is nan, the file cannot be written, or ``state`` holds another kind of value
+        or a name of the file's own: format, model, optimizer, optimizer_kind.
 
     Examples
     --------
@@ -60,17 +63,20 @@ def save_checkpoint(
     'checkpoint-7.pt'
     """
     where, path = "save_checkpoint", check_path("save_checkpoint", "path", path)
+    if taken := ", ".join(sorted(_OWN & (state or {}).keys())):
+        raise CheckpointError(sentence(where, "names of your own in state", taken, "Rename them."))
     content: dict[str, Any] = {**(state or {}), "format": FORMAT, "model": model.state_dict()}
     _refuse_nan(where, content["model"], "The run has diverged: choose a lower learning rate.")
     if optimizer:
         content |= {"optimizer": optimizer.state_dict(), "optimizer_kind": type(optimizer).__name__}
-    torch.save(content, buffer := io.BytesIO())
-    payload = buffer.getvalue()
     try:
+        torch.save(content, buffer := io.BytesIO())
+        payload = buffer.getvalue()
         torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception as error:
         expected, do = "plain values and tensors in state", "Turn NumPy values and paths to such."
-        raise CheckpointError(sentence(where, expected, _first_line(error), do)) from error
+        kinds = {key: type(value).__name__ for key, value in (state or {}).items()}
+        raise CheckpointError(sentence(where, expected, str(kinds), do)) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,16 +85,16 @@ def save_checkpoint(
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        if os.name == "posix":  # the new name itself must reach the disk too
-            folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
     except OSError as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
         do = "Make room or choose another folder; what was there is still good."
-        got = f"{path} ({_first_line(error)})"
+        got = f"{path} ({first_line(error)})"
         raise CheckpointError(sentence(where, "a file that can be written", got, do)) from error
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        folder = os.open(path.parent, os.O_RDONLY)  # the new name too, where the system allows it
+        stack.callback(os.close, folder)
+        os.fsync(folder)
     return path
 
 
@@ -127,7 +133,7 @@ def fill(content: dict[str, Any], model: nn.Module | None, optimizer: Optimizer 
             optimizer.load_state_dict(content["optimizer"])
         except (ValueError, KeyError) as error:
             expected, do = f"{kind} over the same parameters", "Build the optimizer that was saved."
-            raise CheckpointError(sentence(where, expected, _first_line(error), do)) from error
+            raise CheckpointError(sentence(where, expected, first_line(error), do)) from error
     if model is not None:
         model.load_state_dict({own[name]: value for name, value in saved.items()})
 
@@ -140,10 +146,9 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
     for path in _by_age(check_path("latest_checkpoint", "folder", folder)):
         try:
             _read(path)
+            return path
         except CheckpointError as error:
             warnings.warn(f"passed over a checkpoint. {error}", stacklevel=2)
-        else:
-            return path
     return None
 
 
@@ -165,7 +170,7 @@ class CheckpointFolder:
             self._lock.acquire(timeout=0)
         except OSError as error:
             busy = isinstance(error, filelock.Timeout)
-            got = "one that another run has open" if busy else _first_line(error)
+            got = "one that another run has open" if busy else first_line(error)
             expected, do = "a folder that this run can write", "Choose another folder."
             raise CheckpointError(sentence(where, expected, got, do)) from error
         if not self.resume and (found := _by_age(self.folder)):
@@ -185,7 +190,7 @@ class CheckpointFolder:
         """Save as ``checkpoint-<epoch>-<step>.pt``, then delete all but the newest."""
         name = f"checkpoint-{epoch:04d}-{step:09d}.pt"
         save_checkpoint(self.folder / name, model, optimizer, state)
-        for older in [path for path in _by_age(self.folder) if _step(path) < step][KEEP - 1 :]:
+        for older in [path for path in _by_age(self.folder) if 0 <= _step(path) < step][KEEP - 1 :]:
             older.unlink(missing_ok=True)
 
 
@@ -200,8 +205,10 @@ def _read(path: Path) -> dict[str, Any]:
         elif tail == _MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n":
             got = f"{path} without a model"
             content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        elif data[-22:-18] == b"PK\5\6":  # an archive to its end, and nothing after it
+            got, do = f"{path}, written by torch.save", "Use torch.load(path, weights_only=True)."
     except Exception as error:  # whatever a pickle can provoke
-        got = f"{path} ({_first_line(error)})"
+        got = f"{path} ({first_line(error)})"
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise CheckpointError(sentence("load_checkpoint", "a whole checkpoint of refnet", got, do))
     if content.get("format") != FORMAT:
@@ -212,13 +219,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _compare(where: str, own: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     """Raise unless the saved names and sizes are those of the model."""
-    both = [name for name in own if name in saved and own[name].shape != saved[name].shape]
+    sizes = [(n, tuple(saved[n].shape), tuple(t.shape)) for n, t in own.items() if n in saved]
     parts = {
         "missing": [name for name in own if name not in saved],
         "unexpected": [name for name in saved if name not in own],
-        "of another size": [
-            f"{name} {tuple(saved[name].shape)} for {tuple(own[name].shape)}" for name in both
-        ],
+        "of another size": [f"{name} {a} for {b}" for name, a, b in sizes if a != b],
     }
     if got := "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names):
         do = "Build the model that was saved."
@@ -226,9 +231,8 @@ def _compare(where: str, own: dict[str, Tensor], saved: dict[str, Tensor]) -> No
 
 
 def _refuse_nan(where: str, tensors: dict[str, Tensor], do: str) -> None:
-    if bad := [n for n, t in tensors.items() if isinstance(t, Tensor) and bool(t.isnan().any())]:
-        got = f"nan in {', '.join(bad)}"
-        raise CheckpointError(sentence(where, "weights without nan", got, do))
+    if bad := ", ".join(n for n, t in tensors.items() if isinstance(t, Tensor) and t.isnan().any()):
+        raise CheckpointError(sentence(where, "weights without nan", f"nan in {bad}", do))
 
 
 def _strip(name: str) -> str:
@@ -244,7 +248,3 @@ def _step(path: Path) -> int:
 
 def _by_age(folder: Path) -> list[Path]:  # newest first
     return sorted(folder.glob("checkpoint-*.pt"), key=_step, reverse=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

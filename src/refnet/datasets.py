@@ -31,8 +31,10 @@ class ArrayDataset:
     Parameters
     ----------
     x : array or tensor, shape (N, ...), any real dtype
-        One sample a row. The dtype is kept; the :class:`~refnet.Loader` makes float32 of it. A
-        :class:`numpy.memmap` is not read: its rows come from the disk batch by batch.
+        One sample a row; the :class:`~refnet.Loader` makes float32 of it. uint16, uint32 and uint64
+        become int64, and numbers in the other byte order are turned around: both are copies. A
+        :class:`numpy.memmap` of any other kind is not read: its rows come from the disk batch by
+        batch.
     y : array or tensor, shape (N,), any whole-number dtype
         Class index in 0..C-1 of each sample; converted to int64.
 
@@ -76,6 +78,8 @@ class ArrayDataset:
             raise ValueError(sentence(where, "finite real numbers in x", got, do))
         if self.y.dtype == torch.bool or self.y.is_floating_point() or self.y.is_complex():
             do = "For class indices write y.astype('int64') or y.long()."
+            if self.y.is_floating_point() and not torch.equal(self.y, self.y.round()):
+                do = "These are no classes; to learn numbers write the loop yourself."
             raise TypeError(sentence(where, "labels of a whole-number type", str(self.y.dtype), do))
         if self.y.shape != (n,):
             expected, got = f"one label for each sample, shape ({n},)", str(tuple(self.y.shape))

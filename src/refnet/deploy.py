@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from refnet.batches import evaluating
-from refnet.errors import sentence
+from refnet.errors import check_path, first_line, sentence
 
 
 def export(model: nn.Module, example: Tensor, path: str | Path) -> Path:
@@ -65,20 +65,26 @@ def to_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
 
     The input is named ``x`` and the output ``logits``; ONNX Runtime and others run the file
     without torch. Parameters and errors are those of :func:`export`, with ``.onnx`` for the
-    ending, and ImportError where onnx or onnxscript is missing.
+    ending, ValueError for an operator that ONNX lacks, and ImportError where onnx or onnxscript is
+    missing.
     """
     where, path = "deploy.to_onnx", _path("deploy.to_onnx", path, ".onnx")
     _need(where, "onnx", "onnxscript")
     program = _program(where, model, example)
+    try:
+        with _quiet():
+            written = torch.onnx.export(
+                program, dynamo=True, input_names=["x"], output_names=["logits"], verbose=False
+            )
+    except Exception as error:  # torch raises many kinds here
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the last of them names the operator
+            cause = cause.__cause__
+        do = "Write that part with other operators, or use deploy.export."
+        got = first_line(cause)
+        raise ValueError(sentence(where, "operators that ONNX has", got, do)) from error
+    assert written is not None  # None belongs to the exporter of old
     with _writing(where, path), _quiet():
-        written = torch.onnx.export(
-            program,
-            dynamo=True,
-            input_names=["x"],
-            output_names=["logits"],
-            verbose=False,
-        )
-        assert written is not None  # None belongs to the exporter of old
         written.save(str(path), external_data=False)  # one file, not two
     return path
 
@@ -135,16 +141,15 @@ def _program(where: str, model: nn.Module, example: Tensor) -> torch.export.Expo
         raise TypeError(sentence(where, expected, got, do))
     pair = example[:1].repeat_interleave(2, 0)  # a batch of 1 would be taken for a fixed size
     batch = {0: torch.export.Dim("batch")}
+    with evaluating(model):
+        model(pair)  # an example that does not fit is named by the model itself
     try:
         with evaluating(model), _quiet():
             return torch.export.export(model, (pair,), dynamic_shapes=(batch,))
     except Exception as error:  # torch raises many kinds here
-        first = str(error).strip().splitlines()[0]
         expected = "a forward pass that is the same for all values"
         do = "Write choices as torch.where, and keep sizes fixed but for the batch."
-        raise ValueError(
-            sentence(where, expected, f"{type(error).__name__}: {first}", do)
-        ) from error
+        raise ValueError(sentence(where, expected, first_line(error), do)) from error
 
 
 def _need(where: str, *names: str) -> Any:
@@ -152,14 +157,16 @@ def _need(where: str, *names: str) -> Any:
     try:
         return [importlib.import_module(name) for name in names][-1]
     except ImportError as error:
-        expected, do = " and ".join(names), "Run: pip install 'refnet[deploy]'."
+        expected = " and ".join(names)
+        do = 'Run in the folder of the repository: python -m pip install ".[deploy]".'
         raise ImportError(sentence(where, expected, str(error), do)) from error
 
 
 def _path(where: str, path: str | Path, suffix: str) -> Path:
-    if Path(path).suffix != suffix:
+    path = check_path(where, "path", path)
+    if path.suffix != suffix:
         raise ValueError(sentence(where, f"a path ending in {suffix}", str(path), "Rename it."))
-    return Path(path)
+    return path
 
 
 @contextlib.contextmanager

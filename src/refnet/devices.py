@@ -130,7 +130,7 @@ def seed_everything(seed: int) -> None:
     >>> seed_everything(0); bool((first == torch.rand(3)).all())
     True
     """
-    check_int("seed_everything", "seed", seed, 0)
+    seed = check_int("seed_everything", "seed", seed, 0)
     check_number("seed_everything", "seed", seed, 0, 2**32 - 1)  # NumPy's range
     random.seed(seed)
     np.random.seed(seed)

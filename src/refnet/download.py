@@ -25,6 +25,7 @@ from refnet.transfer import TransferError, receive
 
 T = TypeVar("T")
 
+NOT_ASKED = "not asked, time was up"
 PAUSES = (0.0, 0.025, 0.05, 0.1)  # before each round over the addresses, as parts of the patience
 DEBIAN = Path("/usr/share/datasets")  # where the package dataset-fashion-mnist puts its files
 MIRRORS = {  # the http address is the last: what it sends is believed for its hash alone
@@ -69,16 +70,19 @@ def addresses(kind: str, name: str) -> list[str]:
     urls = [f"{base}{name}.gz" for base in MIRRORS[kind]]
     own = os.environ.get("REFNET_MIRROR")
     if own and urlsplit(own).scheme not in ("http", "https"):
-        do = "The file is asked for at <REFNET_MIRROR>/fashion-mnist/<file>.gz."
+        do = f"The file is asked for at <REFNET_MIRROR>/{kind}/<file>.gz."
         raise ValueError(sentence("REFNET_MIRROR", "an address http(s)://...", repr(own), do))
     return [f"{own.rstrip('/')}/{kind}/{name}.gz", *urls] if own else urls
 
 
-def ways_out(kind: str) -> str:
-    """Return what a reader can do who has no data."""
+def ways_out(kind: str, root: Path | None = None) -> str:
+    """Return what a reader can do who has no data, or none in the only folder looked in."""
     ways = ["set REFNET_DATA to a folder that has the files, or can be written"]
     if kind == "fashion-mnist":
         ways.insert(0, "apt-get install dataset-fashion-mnist (Debian, Ubuntu)")
+    if root is not None:
+        ways = ["leave the folder out, so that refnet looks in all its places"]
+    if kind == "fashion-mnist":
         ways.append("take the embedded sample, FashionMNIST(sample=True)")
     return f"Ways out: {'; '.join(ways)}; or set REFNET_MIRROR to the address of a copy."
 
@@ -108,9 +112,9 @@ def obtain(
         why = "REFNET_OFFLINE is set" if offline else "download=False"
         got = f"none in {', '.join(map(str, places))}, and no network ({why})"
         expected = f"a file {name}[.gz]"
-        raise MissingDataError(sentence(f"{kind} data", expected, got, ways_out(kind)))
+        raise MissingDataError(sentence(f"{kind} data", expected, got, ways_out(kind, root)))
     target = path or into / f"{name}.gz"
-    ways, urls = ways_out(kind), addresses(kind, name)
+    ways, urls = ways_out(kind, root), addresses(kind, name)
     return fetch(urls, target, lambda part: check(kind, name, part, True), most, ways)
 
 
@@ -155,7 +159,7 @@ def fetch(
     MissingDataError
         No address sent the right file (each is listed with its reason), or it cannot be written.
     """
-    reasons = dict.fromkeys(urls, "not asked, time was up")
+    reasons = dict.fromkeys(urls, NOT_ASKED)
     asked, lost, end = list(urls), 0.0, time.monotonic() + total
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -169,6 +173,12 @@ def fetch(
                     began, left = time.monotonic(), min(patience / len(urls), patience - lost)
                     if left <= 0 or began > end:
                         break
+                    if reasons[url] == NOT_ASKED and _steps_down(url, urls):
+                        warnings.warn(
+                            f"download: no https address has sent {target.name}, asking {url} "
+                            "over plain http, where its hash alone says that it is right.",
+                            stacklevel=6,
+                        )
                     try:
                         return _attempt(url, target, check, most, min(stall, left), end)
                     except TransferError as failed:
@@ -185,6 +195,12 @@ def fetch(
         expected = f"room for {target.name} in a folder that can be written"
         got = f"{'a full disk' if full else error.strerror or error} at {target.parent}"
     raise MissingDataError(sentence("download", expected, got, ways))
+
+
+def _steps_down(url: str, urls: Sequence[str]) -> bool:
+    """Whether this is a plain http address that comes after an https one."""
+    before = urls[: urls.index(url)]
+    return urlsplit(url).scheme == "http" and any(urlsplit(u).scheme == "https" for u in before)
 
 
 def _attempt(

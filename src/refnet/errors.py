@@ -41,6 +41,11 @@ def sentence(where: str, expected: str, got: str, do: str) -> str:
     return f"{where}: expected {expected}, got {got}. {do}".rstrip()
 
 
+def first_line(error: BaseException) -> str:
+    """Return the class and the first line of another library's error, for a sentence's "got"."""
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+
+
 def check_int(where: str, name: str, value: object, minimum: int) -> int:
     """Return ``value`` as an int of at least ``minimum``; True, 1.5 and "8" are refused."""
     expected = f"{name} to be a whole number, {minimum} or more"
@@ -120,6 +125,7 @@ def check_features(
 
 def run_script(main: Callable[..., object], parser: argparse.ArgumentParser) -> None:
     """Call ``main`` with the command line's arguments; an error is one sentence and exit code 2."""
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     try:
         main(**vars(parser.parse_args()))
     except (RefnetError, ValueError, TypeError, OSError, ImportError) as error:

@@ -3,12 +3,13 @@
 Floor 5: may import errors, devices and measures.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refnet.devices import random_state, set_random_state
-from refnet.errors import CheckpointError, DataError, sentence
+from refnet.devices import random_state, rank_and_world, set_random_state
+from refnet.errors import CheckpointError, DataError, DivergedError, check_path, sentence
 from refnet.measures import Metrics, Sums
 
 
@@ -119,7 +120,8 @@ class History:
             If the file is missing or holds something else.
         """
         try:
-            rows = json.loads(Path(path).read_text(encoding="utf-8"))["rows"]
+            text = check_path("History.from_json", "path", path).read_text(encoding="utf-8")
+            rows = json.loads(text)["rows"]
             return cls([Row(**row) for row in rows])
         except (OSError, ValueError, TypeError, KeyError) as error:
             expected, got = "a history in JSON", f"{path} ({type(error).__name__}: {error})"
@@ -134,7 +136,7 @@ class History:
             expected, got = "the package tensorboard", "none installed"
             do = "Run: pip install tensorboard."
             raise ImportError(sentence("History.to_tensorboard", expected, got, do)) from error
-        with SummaryWriter(str(folder)) as writer:
+        with SummaryWriter(str(check_path("History.to_tensorboard", "folder", folder))) as writer:
             for row in self.rows:
                 for name in ("train_loss", "train_acc", "val_loss", "val_acc"):
                     if (value := getattr(row, name)) is not None:
@@ -142,9 +144,10 @@ class History:
 
 
 def _write(where: str, path: str | Path, text: str) -> None:
+    path = check_path(where, "path", path)
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         expected, got = "a file that can be written", f"{path} ({error.strerror})"
         raise DataError(sentence(where, expected, got, "Choose another path.")) from error
@@ -168,13 +171,33 @@ class Progress:
     began: float = field(default_factory=time.perf_counter)
 
     def add_row(self, epoch: int | None, validation: Metrics | None) -> Row:
-        """Close the sums with a row, which is returned, and begin new ones."""
+        """Close the sums with a row, which is returned, and begin new ones, and the next epoch."""
         train, seconds = self.sums.metrics(), time.perf_counter() - self.began
         loss, accuracy = (validation.loss, validation.accuracy) if validation else (None, None)
         row = Row(epoch, self.step, train.loss, train.accuracy, loss, accuracy, seconds)
         self.history.rows.append(row)
         self.sums = Sums(self.device)
+        if epoch is not None:
+            self.epoch, self.batch = epoch + 1, 0
         return row
+
+    @contextlib.contextmanager
+    def saving(self, save: Callable[[], None]) -> Iterator[None]:
+        """Save at the end, and after an error inside, too: the steps before it were good.
+
+        Not after nan or inf, nor without a step, nor in several processes, which save together.
+        """
+        now = random_state(self.device)
+        try:
+            yield
+        except Exception as error:
+            good = self.step > 0 and not isinstance(error, DivergedError)
+            if good and rank_and_world()[1] == 1:
+                if self.sums.batches:  # no row yet: as if the validation had not begun
+                    set_random_state(self.device, now)
+                save()
+            raise
+        save()
 
     def state(self) -> dict[str, Any]:
         """Return it as the plain values and tensors of a checkpoint; every process must ask."""

@@ -1,6 +1,6 @@
 """OVERFIT: a word or a picture as an endless set of samples, coordinates in, black or white out.
 
-Floor 2: may import errors.
+Floor 2: may import errors and devices.
 """
 
 import os
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refnet.errors import DataError, check_int, check_path, sentence
+from refnet.devices import choose_device
+from refnet.errors import DataError, check_int, check_path, first_line, sentence
 
 Pixels = np.ndarray[Any, Any]
 
@@ -173,8 +174,7 @@ class ImagePixels:
         """
         n = check_int("ImagePixels.sample", "n", n, 1)
         if not isinstance(generator, torch.Generator):
-            do = "Pass torch.Generator().manual_seed(0)."
-            got = type(generator).__name__
+            do, got = "Pass torch.Generator().manual_seed(0).", type(generator).__name__
             raise TypeError(sentence("ImagePixels.sample", "a torch.Generator", got, do))
         return self._sample(n, generator, self.labels.to(generator.device))
 
@@ -184,7 +184,7 @@ class ImagePixels:
         """Return an endless stream of such samples that depends on (batch_size, seed, device)."""
         batch_size = check_int("ImagePixels.batches", "batch_size", batch_size, 1)
         seed = check_int("ImagePixels.batches", "seed", seed, 0)
-        generator = torch.Generator(device or "cpu").manual_seed(seed)
+        generator = torch.Generator(choose_device(device or "cpu")).manual_seed(seed)
         return self._stream(batch_size, generator, self.labels.to(generator.device))
 
     def _stream(
@@ -203,9 +203,9 @@ class ImagePixels:
 
 def _read_picture(path: Path) -> Pixels:
     """Return the pixels of a picture file; its size is read before its pixels are."""
-    from PIL import Image, ImageOps  # here: only pictures need it
+    from PIL import Image, ImageOps, UnidentifiedImageError  # here: only pictures need it
 
-    where, do = f"ImagePixels({path})", "Choose a PNG or JPEG file."
+    where, do = f"ImagePixels({path})", "Give the path of a PNG or JPEG file."
     try:
         if path.exists() and not path.is_file():
             raise DataError(sentence(where, "a picture file", "a folder, pipe or device", do))
@@ -220,12 +220,12 @@ def _read_picture(path: Path) -> Pixels:
     except DataError:
         raise
     except Image.DecompressionBombError:
-        got, do = "far more", "Scale it down to 4096 x 4096 pixels or fewer."
-    except OSError as error:
-        got = error.strerror or f"a damaged or unknown file ({error})"
+        got, do = f"more than {MAX_PIXELS} pixels", "Scale it down to 4096 x 4096 or fewer."
+    except UnidentifiedImageError:
+        got = "a damaged file or one of another kind"
     except Exception as error:  # Pillow raises a dozen kinds, by format
-        got = f"a damaged file ({type(error).__name__}: {error})"
-    raise DataError(sentence(where, f"a picture of at most {MAX_PIXELS} pixels", got, do))
+        got = getattr(error, "strerror", None) or f"a damaged file ({first_line(error)})"
+    raise DataError(sentence(where, "a picture file", got, do))
 
 
 def _check_size(where: str, height: int, width: int) -> None:
@@ -237,7 +237,7 @@ def _check_size(where: str, height: int, width: int) -> None:
 def _luminance(where: str, a: Pixels) -> Pixels:
     """Return the luminance in [0, 255] of an array of pixels, transparency on white."""
     if a.dtype not in (np.uint8, np.uint16, np.bool_):
-        do = "Convert it first, e.g. (255 * picture).astype('uint8')."
+        do = "For 0..255 write picture.astype('uint8'), for 0..1 (255 * picture).astype('uint8')."
         raise TypeError(sentence(where, "pixels of uint8, uint16 or bool", str(a.dtype), do))
     if not (a.ndim == 2 or (a.ndim == 3 and a.shape[2] in (3, 4))) or a.size == 0:
         do = "Pass (height, width), or (height, width, 3 or 4)."

@@ -1,8 +1,9 @@
 """From indices to batches: one gather, one scaling, on the device; no Python for each sample.
 
-Floor 3: may import errors and datasets.
+Floor 3: may import errors, devices, datasets and samplers.
 """
 
+import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -10,13 +11,15 @@ import torch
 from torch import Tensor
 
 from refnet.datasets import ArrayDataset
+from refnet.devices import choose_device
 from refnet.errors import all_finite, sentence
+from refnet.samplers import RandomSampler, SequentialSampler
 
 
 class Sampler(Protocol):
-    """What a Loader needs of its sampler: index tensors, and how many there are."""
+    """What a Loader needs of its sampler: the indices of each batch, and how many batches."""
 
-    def __iter__(self) -> Iterator[Tensor]: ...
+    def __iter__(self) -> Iterator[Any]: ...
     def __len__(self) -> int: ...
 
 
@@ -28,7 +31,9 @@ class Loader:
     dataset : ArrayDataset (so XOR, MNIST, FashionMNIST too), or anything with ``len`` and ``[i]``
         Of the first a batch is gathered at once. Of the second, which gives (sample, class index),
         the samples are fetched one by one and stacked: right, but ten times slower or worse.
-    sampler : SequentialSampler, RandomSampler, or another iterable of index tensors with ``len``
+    sampler : SequentialSampler, RandomSampler, or another iterable with ``len``
+        Of the last each item holds the indices of a batch: a tensor, an array or a list, as from
+        ``torch.utils.data.BatchSampler``.
     transform : callable, optional
         Maps the samples of a batch, one tensor on the device; its result is passed on as it is.
         Without it ``x`` becomes float32 in its own unit (pixels stay in [0, 255]).
@@ -38,10 +43,11 @@ class Loader:
     Raises
     ------
     ValueError
-        An empty data set; a sampler of more samples than there are; nan or inf in a batch of a
-        memmap or of a data set of one's own; samples of different shapes.
+        An empty data set; a sampler of more or fewer samples; a device that is not there; nan or
+        inf in a batch of a memmap or of a data set of one's own.
     TypeError
-        No data set, no sampler (a batch size in its place), a label that is not a whole number.
+        No data set, no sampler (a batch size in its place), or one of single indices; samples of
+        different shapes, or a label that is not a whole number, in a data set of one's own.
     IndexError
         An index outside the data set.
 
@@ -80,15 +86,20 @@ class Loader:
         if not (transform is None or callable(transform)):
             do = "Pass e.g. Normalize(0, 255)."
             raise TypeError(sentence("Loader", "a callable transform", repr(transform), do))
-        count, asked = len(dataset), getattr(sampler, "n", 1)
-        if count < max(1, asked):
-            expected, do = f"{max(1, asked)} samples or more", "Make the sampler of this data set."
-            raise ValueError(sentence("Loader", expected, f"a data set of length {count}", do))
+        count = len(dataset)
+        if count == 0:
+            expected, do = "one sample or more", "Look at what the data set was made of."
+            raise ValueError(sentence("Loader", expected, "a data set of length 0", do))
+        asked = sampler.n if isinstance(sampler, RandomSampler | SequentialSampler) else count
+        if count != asked:
+            expected, got = f"a sampler of the data set's {count} samples", f"one of {asked}"
+            do = "Make the sampler of this data set; for a part take torch.utils.data.Subset."
+            raise ValueError(sentence("Loader", expected, got, do))
         self.dataset, self.sampler, self.transform = dataset, sampler, transform
-        self.device = None if device is None else torch.device(device)
+        self.device: torch.device | None = None
         self._arrays = (dataset.x, dataset.y) if isinstance(dataset, ArrayDataset) else None
-        if self.device is not None:
-            self.to(self.device)
+        if device is not None:
+            self.to(choose_device(device))
 
     def __len__(self) -> int:
         return len(self.sampler)
@@ -114,18 +125,19 @@ class Loader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches: x, shape (n, ...), float32 or as the transform made it; y, int64."""
-        for index in self.sampler:
-            x, y = self._gather(index)
+        for indices in self.sampler:
+            x, y = self._gather(_index(indices))
             if self.device is not None:
                 x, y = x.to(self.device), y.to(self.device)
             yield (x.to(torch.float32) if self.transform is None else self.transform(x)), y
 
     def _gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         if self._arrays is None:
-            return _stack([self.dataset[i] for i in index.tolist()])
+            x, y = _stack([self.dataset[i] for i in index.tolist() or [0]])
+            return x[: len(index)], y[: len(index)]  # an empty share has a sample's shape too
         x, y = self._arrays
         try:
-            index = index.to(x.device)
+            index = index.to(x.device, non_blocking=x.is_cuda)  # waits for no kernel
             x, y = x.index_select(0, index), y.index_select(0, index)
         except (IndexError, RuntimeError) as error:
             expected, do = f"indices in 0..{len(y) - 1}", "Look at the sampler."
@@ -135,18 +147,30 @@ class Loader:
         return x, y
 
 
+def _index(indices: Any) -> Tensor:
+    """Return the indices of one batch, a tensor, array or list, as a tensor of shape (n,)."""
+    try:
+        index = torch.as_tensor(indices)
+    except (TypeError, ValueError, RuntimeError):  # words, or rows of different lengths
+        index = torch.empty(())
+    if index.ndim != 1:
+        do = "For single indices use torch.utils.data.BatchSampler(sampler, 64, drop_last=False)."
+        raise TypeError(sentence("Loader", "a sampler of batches", reprlib.repr(indices), do))
+    return index if index.numel() else index.long()  # torch makes floats of []
+
+
 def _stack(samples: list[Any]) -> tuple[Tensor, Tensor]:
     """Return samples (x, label) of a data set of one's own as one batch."""
     where, do = "Loader", "Let the data set's [i] return (sample, class index), all of one shape."
     try:
         xs = [torch.as_tensor(x) for x, _ in samples]
         labels = torch.as_tensor([y.item() if hasattr(y, "item") else y for _, y in samples])
-        x = torch.stack(xs) if xs else torch.empty(0)
+        x = torch.stack(xs)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
             sentence(where, "samples (x, label) of one shape", str(error), do)
         ) from error
-    if samples and (labels.is_floating_point() or labels.dtype == torch.bool):
+    if labels.is_floating_point() or labels.dtype == torch.bool:
         raise TypeError(sentence(where, "whole numbers as labels", str(labels.dtype), do))
     _check_finite(x)
     return x, labels.to(torch.int64)

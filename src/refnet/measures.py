@@ -106,10 +106,11 @@ class Sums:
         bad = self.bad.clone()
         if rank_and_world()[1] > 1:
             dist.all_reduce(bad, dist.ReduceOp.MIN)
-        if (first := int(bad)) < _NEVER:
+        first, low, high = torch.stack((bad, self.low, self.high)).tolist()  # one wait for three
+        if first < _NEVER:
             where = f"{name} {now - self.batches + first + 1}"
             raise DivergedError(sentence(where, "a finite loss", "nan or inf", _DO))
-        check_labels(int(self.low), int(self.high), self._block[1].shape[2])
+        check_labels(low, high, self._block[1].shape[2])
 
     def total(self) -> list[float]:
         """Return loss, correct and count, each summed over all processes."""

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from refnet.batches import evaluating
-from refnet.errors import check_number, sentence
+from refnet.errors import check_number, check_path, sentence
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -64,7 +64,7 @@ def write_png(picture: Picture | Tensor, path: str | Path) -> Path:
     """
     image = _picture("write_png", picture)
     data = _opencv().imencode(".png", image[..., ::-1] if image.ndim == 3 else image)[1]
-    return _write("write_png", Path(path), data.tobytes())
+    return _write("write_png", check_path("write_png", "path", path), data.tobytes())
 
 
 def write_film(frames: Iterable[Picture | Tensor], path: str | Path, fps: float = 10) -> Path:
@@ -91,7 +91,7 @@ def write_film(frames: Iterable[Picture | Tensor], path: str | Path, fps: float 
     >>> write_film(frames, tempfile.mkdtemp() + "/a.webm").stat().st_size > 0
     True
     """
-    where, path = "write_film", Path(path)
+    where, path = "write_film", check_path("write_film", "path", path)
     check_number(where, "fps", fps, 0.1, 240)
     if path.suffix != ".webm":
         raise ValueError(sentence(where, "a path ending in .webm", str(path), "Rename it."))

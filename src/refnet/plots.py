@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from refnet.activations import ACTIVATIONS
 from refnet.errors import sentence
 from refnet.history import History
 from refnet.pictures import (
@@ -34,12 +35,6 @@ __all__ = [
     "write_film",
     "write_png",
 ]
-_CURVES = {
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "cos": torch.cos,
-}
 
 
 def curves(history: History) -> Figure:
@@ -88,6 +83,9 @@ def confusion_matrix(
     """
     _same_length("plots.confusion_matrix", labels, predictions)
     size = len(classes) if classes else int(max(labels.max(), predictions.max())) + 1
+    if (most := int(max(labels.max(), predictions.max()))) >= size:
+        expected, do = f"indices of the {size} classes", "Name every class."
+        raise ValueError(sentence("plots.confusion_matrix", expected, str(most), do))
     counts = torch.bincount(labels * size + predictions, minlength=size * size)
     table = _array(counts.reshape(size, size))
     figure = Figure((1.5 + 0.5 * size, 1 + 0.5 * size), layout="constrained")
@@ -188,7 +186,7 @@ def decision_boundary(model: nn.Module, x: Tensor, labels: Tensor, margin: float
     return figure
 
 
-def activation_curves(functions: Mapping[str, Callable[[Tensor], Tensor]] = _CURVES) -> Figure:
+def activation_curves(functions: Mapping[str, Callable[[Tensor], Tensor]] | None = None) -> Figure:
     """Return each function and, dashed, its derivative by autograd, over [-6, 6].
 
     Examples
@@ -196,6 +194,7 @@ def activation_curves(functions: Mapping[str, Callable[[Tensor], Tensor]] = _CUR
     >>> len(activation_curves().axes), len(activation_curves({"cube": lambda x: x**3}).axes)
     (4, 1)
     """
+    functions = functions or {name: kind() for name, kind in ACTIVATIONS.items()}
     figure = Figure((2.6 * len(functions), 2.4), layout="constrained")
     for index, (name, function) in enumerate(functions.items()):
         x = torch.linspace(-6, 6, 601, requires_grad=True)

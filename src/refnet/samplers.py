@@ -33,9 +33,9 @@ class SequentialSampler:
 
     Notes
     -----
-    In several processes rank r of R takes the indices r, r + R, ... of each batch, and leaves out
-    a batch in which it has no share: every sample is seen exactly once and none is padded, so
-    the ranks may differ by one batch.
+    In several processes rank r of R takes the indices r, r + R, ... of each batch: every sample is
+    seen exactly once and none is padded. Of a batch with fewer samples than there are ranks, some
+    ranks have an empty share, shape (0,).
 
     References
     ----------
@@ -52,17 +52,12 @@ class SequentialSampler:
         self.batch_size = check_int("SequentialSampler", "batch_size", batch_size, 1)
 
     def __len__(self) -> int:
-        rank, _ = rank_and_world()
-        last = self.n % self.batch_size or min(self.batch_size, self.n)
-        full = math.ceil(self.n / self.batch_size) - 1
-        return (full if rank < min(self.batch_size, self.n) else 0) + (rank < last)
+        return math.ceil(self.n / self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
         rank, world = rank_and_world()
-        shares = (
-            batch[rank::world] for batch in torch.split(torch.arange(self.n), self.batch_size)
-        )
-        return (share for share in shares if len(share))
+        batches = torch.split(torch.arange(self.n), self.batch_size)
+        return (batch[rank::world] for batch in batches)
 
 
 class RandomSampler:
@@ -84,9 +79,9 @@ class RandomSampler:
     :class:`torch.utils.data.DistributedSampler`. In several processes all ranks draw the same
     permutation, and rank r of R takes the entries r, r + R, ... of each batch: the number of
     steps is equal, the shares of a step differ by at most one sample, and together they are the
-    batch of one process. Weighted by ``share / global_batch_size(step)``, the gradients of the
-    ranks add up to that of one process. A rank's share of a last batch that has fewer samples
-    than there are ranks is empty, shape (0,).
+    batch of one process. Weighted by their parts of the batch, the gradients of the ranks add up
+    to that of one process. A rank's share of a last batch that has fewer samples than there are
+    ranks is empty, shape (0,).
 
     References
     ----------
@@ -113,10 +108,6 @@ class RandomSampler:
     def __len__(self) -> int:
         whole, rest = divmod(self.n, self.batch_size)
         return whole + (rest > 0 and not (self.drop_last and whole))
-
-    def global_batch_size(self, step: int) -> int:
-        """Return the number of samples of a step over all processes, ``step`` in 0..len-1."""
-        return min(self.batch_size, self.n - step * self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
         rank, world = rank_and_world()

@@ -4,8 +4,9 @@ Floor 6: may import all of floors 0 to 5 but the two towers: model and loader ar
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
-from refnet.batches import Stream, check_optimizer, checked_loss, evaluating, explained, share, show
+from refnet.batches import Stream, check_parts, checked_loss, evaluating, explained, share, show
 from refnet.capture import CapturedStep
 from refnet.checkpoint import CheckpointFolder, fill, latest_checkpoint, load_checkpoint
 from refnet.devices import StopSignal, choose_device, distribute, rank_and_world, start_distributed
@@ -27,7 +28,7 @@ LOOK_EVERY = 50  # steps between two looks at the sums, at which to wait for the
 
 
 class Trainer:
-    """Improves a model, step by step, on batches of inputs and class labels.
+    """Improves a classifier, step by step, on batches of inputs and class labels; no regression.
 
     Under torchrun the processes share each batch, and the step is that of one process over it,
     but for batch normalization, which uses the statistics of each share. torch accepts a learning
@@ -40,14 +41,16 @@ class Trainer:
     optimizer : Optimizer
         Over the model's parameters; its learning rate must be a finite number above 0.
     loss : callable (logits, labels) -> Tensor, shape ()
-        The mean loss over the batch, in nats for the default, cross-entropy.
+        The plain mean over the batch, in nats for the default, cross-entropy. torch's mean with
+        class weights ``w``, or a sum, depends on the batch size and on the processes; return
+        ``(w[y] * cross_entropy(logits, y, reduction="none")).mean()`` instead.
     device : str or torch.device
         As for :func:`refnet.choose_device`.
     verbose : bool
         Whether to print a line a row, and a progress bar where a terminal is watching.
     graph : bool
-        Whether one process on CUDA may replay the step as a CUDA graph. Not for a ``forward`` that
-        decides in Python what to compute, by a counter or a random number: a graph repeats itself.
+        Whether one process on CUDA may replay the step as a CUDA graph: the same kernels, but no
+        Python, so no hooks, nor what ``forward`` or ``loss`` decide by a counter or at random.
 
     References
     ----------
@@ -72,7 +75,7 @@ class Trainer:
         verbose: bool = True,
         graph: bool = True,
     ) -> None:
-        check_optimizer(model, optimizer)
+        check_parts(model, optimizer, loss)
         self.device = choose_device(device)
         start_distributed(self.device)
         self.rank, self.world = rank_and_world()
@@ -108,16 +111,16 @@ class Trainer:
             x floating-point, shape (N, ...); y int64, shape (N,), class index in 0..C-1. A list
             of batches will do. ``train.set_epoch(epoch)`` is called where it exists.
         epochs : int, at least 1
-            In all: a resumed run does those that are left.
+            In all: a resumed run does those left; any other begins at epoch 0, with its order.
         checkpoint : str or Path, optional
-            Folder to save to after each epoch, and on Ctrl-C or SIGTERM.
+            Folder to save to after each epoch, on Ctrl-C or SIGTERM, and if validation fails.
         resume : bool
             Whether to go on from the newest whole checkpoint there, if there is one.
 
         Raises
         ------
         DivergedError
-            If a loss or a weight becomes nan or infinite; nothing is saved after that.
+            If a loss, read every 50 steps, or a weight is nan or inf; nothing is saved after that.
         CheckpointError
             If the folder cannot be used, or holds another model's checkpoint.
         """
@@ -126,10 +129,8 @@ class Trainer:
             while self._run.epoch < epochs:
                 if hasattr(train, "set_epoch"):
                     train.set_epoch(self._run.epoch)
-                self._learn(self._open(train), len(train) if isinstance(train, Sized) else None)
+                self._learn(self._open(train), length_hint(train) or None)
                 self._report(self._run.epoch, validation)
-                self._run.epoch, self._run.batch = self._run.epoch + 1, 0
-                self._save()
         return self._run.history
 
     def fit_steps(
@@ -155,14 +156,13 @@ class Trainer:
             if run.step == 0:
                 show(callback, run.step, self.model)
             while run.step < steps or run.sums.batches:
-                end = min(steps, ((run.step - run.sums.batches) // every + 1) * every)
+                row = ((run.step - run.sums.batches) // every + 1) * every
+                end = max(run.step, min(steps, row))  # resumed: settings may be smaller now
                 self._learn(islice(stream, end - run.step), end - run.step)
                 if run.step < end:
                     got, do = f"only {run.step}", "Pass an endless stream, or fewer steps."
                     raise ValueError(sentence("Trainer.fit_steps", f"{steps} batches", got, do))
-                self._report(None, validation)
-                show(callback, run.step, self.model)
-                self._save()
+                self._report(None, validation, callback)
         return self._run.history
 
     def evaluate(self, loader: Iterable[Any]) -> Metrics:
@@ -173,9 +173,10 @@ class Trainer:
         self._fresh, sums = True, Sums(self.device)
         with evaluating(self.model):
             for x, y in Stream(loader, self.model, self.device):
-                with explained(x, self._fresh):
-                    logits = self.model(x)
-                sums.add(self._loss(logits, y), logits, y)
+                if len(y):  # else this process has no share of the batch
+                    with explained(x, self._fresh):
+                        logits = self.model(x)
+                        sums.add(self._loss(logits, y), logits, y)
         sums.check(sums.batches, "batch")
         return sums.metrics()
 
@@ -207,19 +208,22 @@ class Trainer:
         self._run.sums.check(self._run.step, "step")
         self._signal.seen = highest(self._signal.seen, self.device)
         if self._signal.seen:
+            check_weights(self.model, self._run.step)
             self._save()
             self._signal.stop()
 
-    def _report(self, epoch: int | None, validation: Iterable[Any] | None) -> None:
+    def _report(self, epoch: int | None, data: Iterable[Any] | None, callback: Any = None) -> None:
         check_weights(self.model, self._run.step)
-        row = self._run.add_row(epoch, None if validation is None else self.evaluate(validation))
-        if self.verbose:
-            print(row, flush=True)
+        with self._run.saving(self._save):
+            row = self._run.add_row(epoch, None if data is None else self.evaluate(data))
+            if self.verbose:
+                print(row, flush=True)
+            show(callback, self._run.step, self.model)
 
     @contextlib.contextmanager
     def _start(self, kind: str, checkpoint: str | Path | None, resume: bool) -> Iterator[None]:
         """Open a run: check the settings, lock the folder, go back to its newest checkpoint."""
-        check_optimizer(self.model, self.optimizer)
+        check_parts(self.model, self.optimizer, self.loss)
         if resume and checkpoint is None:
             expected, do = "a folder to resume from", "Pass checkpoint=FOLDER too."
             raise ValueError(sentence(f"Trainer.{kind}", expected, "checkpoint=None", do))
@@ -228,8 +232,11 @@ class Trainer:
             if checkpoint is not None and self.rank == 0:
                 self._folder = stack.enter_context(CheckpointFolder(checkpoint, resume))
             self._signal = stack.enter_context(StopSignal())
-            if resume:
-                self._resume(checkpoint)
+            if resume:  # the first process reads the file for all of them
+                path = latest_checkpoint(self._folder.folder) if self._folder else None
+                if content := from_first(path and load_checkpoint(path), self.device):
+                    self._run.go_back(content)  # first: it refuses another loop's checkpoint
+                    fill(content, self.model, self.optimizer)
             self.model.train()
             step = self.training_step
             self._step = CapturedStep(step, self.model, self.optimizer) if self.graph else step
@@ -241,10 +248,3 @@ class Trainer:
         run, state = self._run, self._run.state()  # every process: it sums over them
         if self._folder:
             self._folder.save(self.model, self.optimizer, run.epoch, run.step, state)
-
-    def _resume(self, folder: str | Path | None) -> None:
-        """Fill model, optimizer and run; the first process reads the file for all of them."""
-        path = latest_checkpoint(folder) if folder and self.rank == 0 else None
-        if (content := from_first(path and load_checkpoint(path), self.device)) is not None:
-            fill(content, self.model, self.optimizer)
-            self._run.go_back(content)

@@ -93,9 +93,7 @@ def _pull(
 ) -> None:
     """Put the answer's length, its pieces and b"" into the queue, or why there is none."""
     try:
-        opener = (
-            urllib.request.OpenerDirector()
-        )  # http and https alone; build_opener adds file, ftp
+        opener = urllib.request.OpenerDirector()  # http(s) alone; build_opener adds file, ftp
         for handler in (
             urllib.request.ProxyHandler(),
             urllib.request.HTTPHandler(),

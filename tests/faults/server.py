@@ -158,8 +158,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def steady(self, path: str, name: str) -> None:
         self.send(b"", len(self.body))
-        for start in range(0, len(self.body), 100):
-            self.wfile.write(self.body[start : start + 100])
+        for start in range(0, len(self.body), 1000):
+            self.wfile.write(self.body[start : start + 1000])
             self.wait(0.05)
 
     def slow_header(self, path: str, name: str) -> None:

@@ -15,9 +15,10 @@ import pytest
 import torch
 from server import PAGE, FaultyServer
 
-from refnet import FashionMNIST, download
+from refnet import FashionMNIST, MissingDataError, download
+from refnet.__main__ import main
 from refnet.download import find_file
-from refnet.idx import SHAPES, check_file
+from refnet.idx import SHA256, SHAPES, check_file
 
 BODY = random.Random(1).randbytes(400_000)
 NAMES = tuple(SHAPES)
@@ -132,7 +133,7 @@ for i in range(20):
     assert "as before" in moments  # some kills did come before the end
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, good):
+def test_a_file_size_limit_is_named_as_a_full_disk_and_leaves_nothing(tmp_path, good):
     with FaultyServer({"file": BODY}) as server:
         done = run(
             """
@@ -150,6 +151,14 @@ except DataError as error:
         )
     assert "got a full disk at" in done.stdout, done.stderr
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".lock") == ["good"]
+
+
+def test_a_disk_that_is_really_full_is_named_and_leaves_nothing(small_disk):
+    with FaultyServer({"file": BODY}) as server:
+        urls = [f"{server.url}/well/file"]
+        with pytest.raises(MissingDataError, match=f"got a full disk at {small_disk}"):
+            download.fetch(urls, small_disk / "file", Path.read_bytes, 10**6)
+    assert [path.name for path in small_disk.iterdir() if path.suffix != ".lock"] == []
 
 
 @pytest.fixture
@@ -272,3 +281,19 @@ def test_a_damaged_file_in_the_cache_is_fetched_again_once_with_a_warning(
     assert torch.equal(first.labels, again.labels)
     assert first.checked == "sha256"
     assert bad.read_bytes() == good
+
+
+@pytest.mark.data
+def test_the_command_fetches_the_four_files_and_calls_them_checked(
+    tmp_path, monkeypatch, capsys, real_files
+):
+    files = {f"fashion-mnist/{name}.gz": path.read_bytes() for name, path in real_files.items()}
+    monkeypatch.delitem(SHA256, "mnist")  # of whose real files there is no copy here
+    monkeypatch.delenv("REFNET_OFFLINE", raising=False)
+    with FaultyServer(files) as server:
+        monkeypatch.setenv("REFNET_MIRROR", f"{server.url}/well")
+        assert main(["data", "--fetch", "--root", str(tmp_path)]) == 0
+    folder = tmp_path / "fashion-mnist"
+    assert capsys.readouterr().out == f"fashion-mnist: found in {folder}, checked\n"
+    got = {f"fashion-mnist/{path.name}": path.read_bytes() for path in folder.glob("*.gz")}
+    assert got == files

@@ -10,11 +10,12 @@ import threading
 import time
 import urllib.request
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import pytest
 from server import FaultyServer
 
-from refnet.download import fetch
+from refnet.download import MIRRORS, fetch
 from refnet.errors import DataError, MissingDataError
 from refnet.transfer import _Redirect
 
@@ -132,6 +133,26 @@ def test_https_is_never_stepped_down_to_http():
     assert _Redirect().redirect_request(up, None, 302, "", {}, "https://a.invalid/file")
 
 
+@pytest.mark.parametrize("kind", MIRRORS)
+def test_the_https_mirrors_come_before_any_other(kind):
+    schemes = [urlsplit(base).scheme for base in MIRRORS[kind]]
+    assert schemes == sorted(schemes, reverse=True)
+    assert schemes[0] == "https"
+
+
+def test_a_step_down_to_a_mirror_of_plain_http_is_said_once(tmp_path):
+    with FaultyServer({"file": BODY}) as server:
+        http = f"{server.url}/thrice-503/file"  # asked four times
+        with pytest.warns(UserWarning, match="no https address has sent file, asking") as said:
+            assert get(["https://127.0.0.1:9/file", http], tmp_path / "file") == BODY
+    assert [http in str(warning.message) for warning in said] == [True]
+
+
+def test_an_http_mirror_of_ones_own_is_no_step_down(server, tmp_path):
+    urls = [f"{server.url}/well/file", "https://127.0.0.1:9/file"]
+    assert get(urls, tmp_path / "file") == BODY  # a warning would be an error here
+
+
 def test_with_the_default_limits_the_worst_servers_take_less_than_15_seconds(server, tmp_path):
     took = {}
 
@@ -153,8 +174,8 @@ def test_with_the_default_limits_the_worst_servers_take_less_than_15_seconds(ser
 
 
 def test_a_slow_line_that_keeps_sending_gets_its_file(tmp_path):
-    # 2,000 bytes a second for 1.5 s, three times the patience: above the least rate, so not lost
-    body = BODY[:3000]
+    # 1000 bytes each 0.05 s, for 1.8 s: three times the patience, and never 0.6 s without a piece
+    body = BODY[:36_000]
 
     def check_small(path):
         if path.read_bytes() != body:
@@ -163,7 +184,7 @@ def test_a_slow_line_that_keeps_sending_gets_its_file(tmp_path):
 
     with FaultyServer({"file": body}) as server:
         url = f"{server.url}/steady/file"
-        got = fetch([url], tmp_path / "file", check_small, MOST, stall=0.3, patience=0.5)
+        got = fetch([url], tmp_path / "file", check_small, MOST, stall=0.6, patience=0.6)
     assert got == len(body)
 
 

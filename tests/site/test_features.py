@@ -1,5 +1,6 @@
 """What readers do with the site: switch language, copy code, print, read without JavaScript."""
 
+import code
 import re
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 LESSON = "tutorials/backpropagation"
 SHOWN = ["index", "start", LESSON, "tutorials/overfit", "reference/glossary", "guides/resume"]
 PHONE = {"viewport": {"width": 360, "height": 780}}
+TABLET = {"viewport": {"width": 768, "height": 1024}}
 LCP = """() => new Promise(done => new PerformanceObserver(list => done(
   Math.max(...list.getEntries().map(entry => entry.startTime))
 )).observe({type: "largest-contentful-paint", buffered: true}))"""
@@ -42,19 +44,44 @@ def test_the_root_leads_to_the_readers_language(visit, locale, folder):
 # ------------------------------------------------------------------ parts of a page
 
 
+def copy(page, block):
+    """Click the copy button of a block of code and return what it puts on the clipboard."""
+    block.hover()
+    block.locator("button.copybtn").click()
+    page.wait_for_function("navigator.clipboard.readText().then(text => text !== '')")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_the_copy_button_takes_the_code_without_prompts_and_outputs(visit, language):
     one = visit(permissions=["clipboard-read", "clipboard-write"])
     page = one.open(f"{language}/{LESSON}.html")
     block = page.locator("div.highlight:has(pre .go)").first
     shown = block.locator("pre").inner_text()
-    block.hover()
-    block.locator("button.copybtn").click()
-    page.wait_for_function("navigator.clipboard.readText().then(text => text !== '')")
-    copied = page.evaluate("navigator.clipboard.readText()")
     prompts = re.findall(r"^(?:>>>|\.\.\.) ?(.*)$", shown, re.MULTILINE)
     assert len(prompts) < len(shown.strip().splitlines())  # there is an output to leave out
-    assert [line.rstrip() for line in copied.splitlines()] == [line.rstrip() for line in prompts]
+    copied = copy(page, block).splitlines()
+    # empty: the end of a block, which the next test looks at
+    assert [line.rstrip() for line in copied if line] == [line.rstrip() for line in prompts]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("reference/corrections", "steps += 1"), ("reference/glossary", "enumerate")],
+    ids=["a line after the block", "a block at the end"],
+)
+def test_what_the_copy_button_takes_runs_line_by_line_at_pythons_prompt(visit, capsys, name, part):
+    one = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = one.open(f"en/{name}.html")
+    block = page.locator("div.highlight:has(pre .go)", has_text=part).first
+    assert "\n\n" not in block.locator("pre").inner_text()  # the page shows no empty line
+    console = code.InteractiveConsole()
+    for line in copy(page, block).split("\n"):
+        waits_for_more = console.push(line)
+    assert not waits_for_more
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines() == block.locator("pre .go").all_text_contents()
 
 
 def test_dark_and_light_follow_the_reader_and_the_choice_is_kept(visit):
@@ -102,8 +129,10 @@ def test_previous_and_next_lead_through_the_course_and_back(visit):
     page.wait_for_url(first)
 
 
-def test_the_keyboard_alone_reaches_every_link_and_button(visit):
-    page = visit().open("en/tutorials/index.html")
+@pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", ["index", LESSON, "tutorials/overfit", "tutorials/overfit-steps"])
+def test_the_keyboard_alone_reaches_every_link_and_button(visit, name, size):
+    page = visit(**size).open(f"en/{name}.html")
     targets = page.evaluate(
         """() => {
       const all = [...document.querySelectorAll("a[href], button, input, summary")];
@@ -158,9 +187,12 @@ def test_an_unknown_address_shows_the_404_page_with_search(visit, address, path,
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
-def test_without_javascript_all_but_the_search_works(visit, language):
-    one = visit(java_script_enabled=False)
+@pytest.mark.parametrize("size", [{}, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
+def test_without_javascript_all_but_the_search_works(visit, language, size):
+    one = visit(java_script_enabled=False, **size)
     page = one.open(f"{language}/{LESSON}.html")
+    assert page.locator(".bd-sidebar-primary a:visible").count() > 10  # the menu of the course
+    assert page.locator(":is(.primary-toggle, .secondary-toggle):visible").count() == 0
     assert page.locator("math").first.bounding_box()["height"] > 5
     assert page.locator(".search-button:visible").count() == 0
     answer = page.locator("details.sd-dropdown").first
@@ -189,6 +221,9 @@ def test_on_paper_there_is_the_lesson_and_nothing_else(visit):
         assert page.locator(f"{part}:visible").count() == 0, part
     article = page.locator("article").bounding_box()
     assert article["width"] > 560
+    # a box that scrolls would cut off what page breaks push out of it: the end of the lesson
+    clips = "all => all.filter(box => getComputedStyle(box).overflowX !== 'visible').length"
+    assert page.locator(":has(> article), :has(> * > article)").evaluate_all(clips) == 0
     wide = "pre => pre.scrollWidth > pre.clientWidth"
     assert not any(page.locator("article pre:visible").evaluate_all(f"all => all.map({wide})"))
     assert len(page.pdf()) > 50_000

@@ -20,6 +20,7 @@ ENGLISH = {
     "LeNet": "tutorials/lenet",
     "convolution": "tutorials/lenet",
     "pooling": "tutorials/lenet",
+    "convolutional network": "tutorials/lenet",
     "OVERFIT": "tutorials/overfit",
     "batch normalization": "tutorials/batch-normalization",
     "state_dict": "tutorials/save-and-load",
@@ -29,6 +30,7 @@ ENGLISH = {
     "resume checkpoint": "guides/resume",
     "your own data": "guides/your-own-data",
     "glossary": "reference/glossary",
+    "results": "reference/results",
 }
 CHINESE = {
     "异或": "tutorials/xor",
@@ -57,6 +59,7 @@ CHINESE = {
     "中断与恢复": "guides/resume",
     "使用自己的数据": "guides/your-own-data",
     "术语表": "reference/glossary",
+    "结果": "reference/results",
 }
 CASES = [("en", query, page) for query, page in ENGLISH.items()]
 CASES += [("zh_CN", query, page) for query, page in CHINESE.items()]
