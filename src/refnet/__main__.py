@@ -15,13 +15,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
 import torch
 
 from refnet.datasets import MNIST, FashionMNIST
 from refnet.devices import all_devices, choose_device, describe
-from refnet.download import find_file, ways_out
-from refnet.errors import DataError, RefnetError, check_path, sentence
+from refnet.download import cache_folder, find_file, ways_out
+from refnet.errors import DataError, RefnetError, check_path, first_line, sentence
 from refnet.idx import SHA256, SHAPES, check_file
 
 
@@ -153,7 +152,7 @@ def doctor(as_json: bool = False) -> int:
         found[kind] = sum(find_file(kind, name, None) is not None for name in SHAPES)
         if found[kind] < len(SHAPES):
             todo.append(f"{kind}: {ways_out(kind)}")
-    cache = platformdirs.user_cache_path("refnet")
+    cache = cache_folder()
     disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
     report = {
         "python": platform.python_version(),
@@ -186,8 +185,7 @@ def _fault(name: str, installed: bool) -> str:
         do = f"pip install --force-reinstall {name}"
         if name == "opencv-python":
             do += "; on a slim Debian or Ubuntu: apt-get install libgl1 libglib2.0-0"
-        got = f"{type(error).__name__}: {error}".partition("\n")[0]
-        return sentence(name, "a package that can be imported", got, do)
+        return sentence(name, "a package that can be imported", first_line(error), do)
     return ""
 
 
