@@ -162,6 +162,12 @@ def test_no_request_leaves_the_site(site):
         assert found == [], path
 
 
+def test_the_tutorials_name_every_script():
+    text = (DOCS / "tutorials" / "index.md").read_text(encoding="utf-8")
+    named = sorted(re.findall(r"^\| `(\w+\.py)` \|", text, re.MULTILINE))
+    assert named == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
 def test_the_root_leads_to_both_languages(site):
     page = BeautifulSoup((site / "index.html").read_text(encoding="utf-8"), "html.parser")
     links = {a["href"]: a["lang"] for a in page.find_all("a")}
@@ -248,7 +254,7 @@ def draw(small):
         script += f"    {body}\n    return figure\n"
         (small / "figures" / "one.py").write_text(script, encoding="utf-8")
         os.utime(small / "figures" / "one.py", (0, 0))  # only the bytes tell that it changed
-        return run("-m", "sphinx", "-q", "-b", "gettext", "-d", trees, small, small.parent / "pot")
+        return run("-m", "sphinx", "-q", "-b", "dummy", "-d", trees, small, small.parent / "pot")
 
     build.result = small / "_generated" / "figures" / "one.svg"
     return build
