@@ -75,7 +75,9 @@ def test_the_columns_start_equal_and_end_alike(bench, task, images):
     assert rows["products"]["seconds"]["median"] < rows["refnet"]["seconds"]["median"]
 
 
-@pytest.mark.parametrize("name", ["peers-1", "peers-2", "loader", "trainer-1", "trainer-2", "growth", "whole"])
+@pytest.mark.parametrize(
+    "name", ["peers-1", "peers-2", "loader", "trainer-1", "trainer-2", "growth", "whole"]
+)
 def test_a_recorded_run_says_how_it_was_made_and_its_numbers_are_in_order(name):
     path = ROOT / "docs" / "results" / f"bench-{name}.json"
     content = json.loads(path.read_text(encoding="utf-8"))
