@@ -4,6 +4,7 @@ Floor 3: may import errors, devices, datasets and samplers.
 """
 
 import reprlib
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -43,8 +44,8 @@ class Loader:
     Raises
     ------
     ValueError
-        An empty data set; a sampler of more or fewer samples; a device that is not there; nan or
-        inf in a batch of a memmap or of a data set of one's own.
+        An empty data set; a sampler of more samples (of fewer: a warning); a device that is not
+        there; nan or inf in a batch of a memmap or of a data set of one's own.
     TypeError
         No data set, no sampler (a batch size in its place), or one of single indices; samples of
         different shapes, or a label that is not a whole number, in a data set of one's own.
@@ -93,8 +94,13 @@ class Loader:
         asked = sampler.n if isinstance(sampler, RandomSampler | SequentialSampler) else count
         if count != asked:
             expected, got = f"a sampler of the data set's {count} samples", f"one of {asked}"
-            do = "Make the sampler of this data set; for a part take torch.utils.data.Subset."
-            raise ValueError(sentence("Loader", expected, got, do))
+            do = "Make the sampler of this data set."
+            if asked > count:
+                raise ValueError(sentence("Loader", expected, got, do))
+            note = (
+                f"{do} If you want the first {asked} alone: ArrayDataset(x[:{asked}], y[:{asked}])."
+            )
+            warnings.warn(sentence("Loader", expected, got, note), stacklevel=2)
         self.dataset, self.sampler, self.transform = dataset, sampler, transform
         self.device: torch.device | None = None
         self._arrays = (dataset.x, dataset.y) if isinstance(dataset, ArrayDataset) else None
