@@ -97,10 +97,8 @@ class Loader:
             do = "Make the sampler of this data set."
             if asked > count:
                 raise ValueError(sentence("Loader", expected, got, do))
-            note = (
-                f"{do} If you want the first {asked} alone: ArrayDataset(x[:{asked}], y[:{asked}])."
-            )
-            warnings.warn(sentence("Loader", expected, got, note), stacklevel=2)
+            do += f" For the first {asked} alone take ArrayDataset(x[:{asked}], y[:{asked}])."
+            warnings.warn(sentence("Loader", expected, got, do), stacklevel=2)
         self.dataset, self.sampler, self.transform = dataset, sampler, transform
         self.device: torch.device | None = None
         self._arrays = (dataset.x, dataset.y) if isinstance(dataset, ArrayDataset) else None
