@@ -57,7 +57,7 @@ def main(
 
     last = history.rows[-1]
     background = 1 - labels.float().mean().item()  # the accuracy of "all background"
-    if trainer.rank == 0:  # of several processes under torchrun the first writes
+    if trainer.rank == 0:  # of several processes the first writes
         plots.write_png(frames[-1], folder / "prediction.png")
         a, b, c, d = (frames[i] for i in (0, len(frames) // 10, len(frames) // 4, -1))
         plots.write_png(np.block([[a, b], [c, d]]), folder / "convergence.png")
