@@ -80,10 +80,9 @@ def ways_out(kind: str, root: Path | None = None) -> str:
     ways = ["set REFNET_DATA to a folder that has the files, or can be written"]
     if kind == "fashion-mnist":
         ways.insert(0, "apt-get install dataset-fashion-mnist (Debian, Ubuntu)")
-    if root is not None:
-        ways = ["leave the folder out, so that refnet looks in all its places"]
-    if kind == "fashion-mnist":
         ways.append("take the embedded sample, FashionMNIST(sample=True)")
+    if root is not None:
+        ways[0] = f"leave the folder out, so that refnet looks elsewhere too, and {ways[0]}"
     return f"Ways out: {'; '.join(ways)}; or set REFNET_MIRROR to the address of a copy."
 
 
