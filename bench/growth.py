@@ -81,8 +81,9 @@ def steps() -> Table:
 
     def look(step: int, _: object) -> None:
         if step in LOOKS:
-            rows[f"{step} steps"] = {"memory_mb": spread([own_memory()])}
-            print(f"{step:>10} steps {own_memory():>17.1f} MB", flush=True)
+            memory = own_memory()
+            rows[f"{step} steps"] = {"memory_mb": spread([memory])}
+            print(f"{step:>10} steps {memory:>17.1f} MB", flush=True)
 
     loader = mlp_data(64 * 100)[2]
     stream = itertools.chain.from_iterable(itertools.repeat(loader))

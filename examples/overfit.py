@@ -62,8 +62,8 @@ def main(
         a, b, c, d = (frames[i] for i in (0, len(frames) // 10, len(frames) // 4, -1))
         plots.write_png(np.block([[a, b], [c, d]]), folder / "convergence.png")
         plots.write_film(frames, folder / "convergence.webm")
-        right, empty = f"{last.val_acc:.4f} of all pixels right", f"{background:.4f}"
-        print(f"{right} ({empty} are background); see {folder}")
+        right = f"{last.val_acc:.4f} of all pixels right ({background:.4f} are background)"
+        print(f"{right}; see {folder}")
     return {"pixel_accuracy": last.val_acc, "background": background, "frames": len(frames)}
 
 

@@ -164,7 +164,7 @@ def test_no_request_leaves_the_site(site):
 
 def test_the_tutorials_name_every_script():
     text = (DOCS / "tutorials" / "index.md").read_text(encoding="utf-8")
-    named = sorted(re.findall(r"^\| `(\w+\.py)` \|", text, re.MULTILINE))
+    named = sorted(re.findall(r"^- `(\w+\.py)`: ", text, re.MULTILINE))
     assert named == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 

@@ -82,8 +82,9 @@ def confusion_matrix(
     ['1', '0', '1', '1']
     """
     _same_length("plots.confusion_matrix", labels, predictions)
-    size = len(classes) if classes else int(max(labels.max(), predictions.max())) + 1
-    if (most := int(max(labels.max(), predictions.max()))) >= size:
+    most = int(max(labels.max(), predictions.max()))
+    size = len(classes) if classes else most + 1
+    if most >= size:
         expected, do = f"indices of the {size} classes", "Name every class."
         raise ValueError(sentence("plots.confusion_matrix", expected, str(most), do))
     counts = torch.bincount(labels * size + predictions, minlength=size * size)
