@@ -22,9 +22,9 @@ import torch
 from common import circumstances
 from torch import Tensor, nn
 
-from refnet.batchnorm import BatchNorm1d
-from refnet.linear import Linear
-from refnet.models import mlp, overfit_net
+from refnet.layers.batchnorm import BatchNorm1d
+from refnet.layers.linear import Linear
+from refnet.layers.models import mlp, overfit_net
 
 BAR = 1.05
 BATCHES = (64, 1024)

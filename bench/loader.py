@@ -19,10 +19,10 @@ from common import circumstances, interleave, ratio, spread, write
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from refnet.datasets import ArrayDataset
-from refnet.loader import Loader
-from refnet.samplers import RandomSampler
-from refnet.transforms import Normalize
+from refnet.data.datasets import ArrayDataset
+from refnet.data.loader import Loader
+from refnet.data.samplers import RandomSampler
+from refnet.data.transforms import Normalize
 
 N, D, BATCH = 60_000, 784, 64
 MEAN, STD = 72.94, 90.02  # of Fashion-MNIST's pixels

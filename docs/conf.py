@@ -151,13 +151,6 @@ def keep_slugs(app, doctree):
     }
 
 
-def leave_out_floor(app, what, name, obj, options, lines):
-    """Leave out of a module's text what it may import, which is said to readers of the source."""
-    if what == "module":
-        text = re.sub(r"^Floor \d: .*?\.\s", "", "\n".join(lines), flags=re.DOTALL | re.MULTILINE)
-        lines[:] = text.splitlines()
-
-
 def write_chinese_colons(app, doctree):
     """Turn the dash that Sphinx writes after the name of an error into a Chinese colon."""
     if app.config.language == "zh_CN":
@@ -173,7 +166,6 @@ def link_outside(app, env, node, content):
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", leave_out_floor)
     app.connect("missing-reference", link_outside)
     app.connect("doctree-read", write_chinese_colons)
     app.connect("doctree-read", keep_formulas)

@@ -1,6 +1,6 @@
 """Make the embedded sample of Fashion-MNIST: the first pictures of each class, in the file's order.
 
-Run `python tests/make_sample.py` where the whole set is; the files go to src/refnet/data.
+Run `python tests/make_sample.py` where the whole set is; the files go to src/refnet/data/samples.
 """
 
 import gzip
@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refnet.datasets import FashionMNIST
+from refnet.data.datasets import FashionMNIST
 
-FOLDER = Path(__file__).parents[1] / "src" / "refnet" / "data"
+FOLDER = Path(__file__).parents[1] / "src" / "refnet" / "data" / "samples"
 PER_CLASS = {"train": 300, "t10k": 100}
 
 

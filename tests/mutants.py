@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+SRC = ROOT / "src" / "refnet"
 FILES = ["by_hand", "init", "linear", "batchnorm", "activations", "sequential", "models"]
 BAR = 0.95
 SECONDS_PER_MUTANT = 60
@@ -187,6 +188,16 @@ def short(node: ast.AST) -> str:
     return text if len(text) <= 90 else text[:87] + "..."
 
 
+def where(file: str) -> Path:
+    """Return the path of a file of refnet, from the package's folder."""
+    return next(SRC.rglob(f"{file}.py")).relative_to(SRC)
+
+
+def tests_of(file: str) -> Path:
+    """Return the file of its tests: the tests mirror the wings."""
+    return ROOT / "tests" / where(file).with_name(f"test_{file}.py")
+
+
 def start(file: str, code: str, folder: Path) -> int:
     """Fork a process that tests ``code`` in place of ``file``; return its id."""
     process = os.fork()
@@ -197,16 +208,14 @@ def start(file: str, code: str, folder: Path) -> int:
         signal.alarm(SECONDS_PER_MUTANT)  # ends an endless loop: not 0, so caught
         package = folder / str(os.getpid()) / "refnet"
         shutil.copytree(folder / "refnet", package)
-        (package / f"{file}.py").write_text(code, encoding="utf-8")
+        (package / where(file)).write_text(code, encoding="utf-8")
         sys.path.insert(0, str(package.parent))
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
         import pytest
 
-        code_of_exit = int(
-            pytest.main([*OPTIONS.split(), "-m", "not data", f"tests/test_{file}.py"])
-        )
+        code_of_exit = int(pytest.main([*OPTIONS.split(), "-m", "not data", str(tests_of(file))]))
         shutil.rmtree(package.parent)
     except BaseException:
         code_of_exit = 99
@@ -215,10 +224,10 @@ def start(file: str, code: str, folder: Path) -> int:
 
 def run(file: str, deadline: float, jobs: int, folder: Path) -> tuple[int, list[str], int]:
     """Test the mutants of one file; return how many ran, the survivors, how many there are."""
-    source = (ROOT / "src" / "refnet" / f"{file}.py").read_text(encoding="utf-8")
+    source = (SRC / where(file)).read_text(encoding="utf-8")
     start(file, source, folder)
     if os.wait()[1] != 0:
-        sys.exit(f"tests/test_{file}.py fails as it is: mend that first")
+        sys.exit(f"{tests_of(file)} fails as it is: mend that first")
     every = list(mutants(source))
     waiting = random.Random(0).sample(every, len(every))  # if time runs out: a fair sample
     running: dict[int, str] = {}

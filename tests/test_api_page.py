@@ -11,7 +11,7 @@ import refnet
 
 LANGUAGES = ("en", "zh_CN")
 ON_DEMAND = ("refnet.plots", "refnet.deploy")  # not loaded by `import refnet`
-MODULES = ("refnet.by_hand", "refnet.init", *ON_DEMAND)
+MODULES = ("refnet.by_hand", "refnet.layers.init", *ON_DEMAND)
 
 
 def public_names():

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from refnet import download
 from refnet.__main__ import main
-from refnet.download import find_file
-from refnet.idx import SHAPES
+from refnet.data import download
+from refnet.data.download import find_file
+from refnet.data.idx import SHAPES
 
 REAL = {
     name: find_file("fashion-mnist", name, None) for name in SHAPES

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from refnet import History, plots
-from refnet.history import Row
+from refnet.training.record import Row
 
 ROWS = [Row(e, 10 * e, 1.0 - e / 10, e / 10, None, e / 8 if e % 2 else None, 0.0) for e in range(4)]
 

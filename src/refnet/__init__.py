@@ -1,16 +1,19 @@
 """refnet: a neural-network course in which every line runs and every number is checked.
 
-Floor 9: names only. ``refnet.plots`` (it needs matplotlib) and ``refnet.deploy`` are imported by
+Names only. ``refnet.plots`` (it needs matplotlib) and ``refnet.deploy`` are imported by
 those who use them.
 """
 
+import sys
 from importlib.metadata import version
 
-from refnet import by_hand, init
-from refnet.activations import Cos, activation
-from refnet.batchnorm import BatchNorm1d
-from refnet.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from refnet.datasets import MNIST, XOR, ArrayDataset, FashionMNIST
+from refnet import by_hand
+from refnet.data.datasets import MNIST, XOR, ArrayDataset, FashionMNIST
+from refnet.data.idx import read_idx
+from refnet.data.images import ImagePixels, draw_text
+from refnet.data.loader import Loader
+from refnet.data.samplers import RandomSampler, SequentialSampler
+from refnet.data.transforms import Normalize, Rescale
 from refnet.devices import all_devices, choose_device, seed_everything
 from refnet.errors import (
     CheckpointError,
@@ -20,17 +23,20 @@ from refnet.errors import (
     RefnetError,
     run_script,
 )
-from refnet.history import History
-from refnet.idx import read_idx
-from refnet.images import ImagePixels, draw_text
-from refnet.linear import Linear
-from refnet.loader import Loader
-from refnet.measures import Metrics
-from refnet.models import LeNet, linear_classifier, mlp, overfit_net, xor_net
-from refnet.samplers import RandomSampler, SequentialSampler
-from refnet.sequential import Sequential, fully_connected
-from refnet.trainers import Trainer
-from refnet.transforms import Normalize, Rescale
+from refnet.layers import init
+from refnet.layers.activations import Cos, activation
+from refnet.layers.batchnorm import BatchNorm1d
+from refnet.layers.linear import Linear
+from refnet.layers.models import LeNet, linear_classifier, mlp, overfit_net, xor_net
+from refnet.layers.sequential import Sequential, fully_connected
+from refnet.training import record
+from refnet.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from refnet.training.measures import Metrics
+from refnet.training.record import History
+from refnet.training.trainer import Trainer
+
+sys.modules["refnet.init"] = init  # the names of these two modules for a reader
+sys.modules["refnet.history"] = history = record
 
 __version__ = version("refnet")
 

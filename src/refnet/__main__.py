@@ -1,7 +1,4 @@
-"""The commands ``python -m refnet data`` and ``doctor``: the data sets, and all else it needs.
-
-Floor 8: may import all below.
-"""
+"""The commands ``python -m refnet data`` and ``doctor``: the data sets, and all else it needs."""
 
 import argparse
 import contextlib
@@ -17,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from refnet.datasets import MNIST, FashionMNIST
+from refnet.data.datasets import MNIST, FashionMNIST
+from refnet.data.download import cache_folder, find_file, ways_out
+from refnet.data.idx import SHA256, SHAPES, check_file
 from refnet.devices import all_devices, choose_device, describe
-from refnet.download import cache_folder, find_file, ways_out
 from refnet.errors import DataError, RefnetError, check_path, first_line, sentence
-from refnet.idx import SHA256, SHAPES, check_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

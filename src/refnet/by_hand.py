@@ -1,7 +1,6 @@
 """The mathematics of the course in NumPy, forward and backward, sharing no code with the layers.
 
-Floor 0: numpy only, not even the rest of refnet; the package never imports this file, its tests
-and tutorials do. Letters: N batch, D inputs, O outputs, C classes, columns or channels, H and W
+Letters: N batch, D inputs, O outputs, C classes, columns or channels, H and W
 height and width, k filter size. ``dy`` is the gradient of a loss with respect to y; a function
 ``f_backward`` turns it into the gradients with respect to what ``f`` was given.
 

@@ -1,6 +1,6 @@
 """From the training graph to a static one: a net as a file that runs without its Python code.
 
-Floor 7: may import errors and batches. Needs the extra ``refnet[deploy]`` for ONNX.
+Needs the extra ``refnet[deploy]`` for ONNX.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from refnet.batches import evaluating
 from refnet.errors import check_path, first_line, sentence
+from refnet.training.batches import evaluating
 
 
 def export(model: nn.Module, example: Tensor, path: str | Path) -> Path:

@@ -1,7 +1,4 @@
-"""Devices and processes: choose a device, seed it, join torchrun, stop at a signal in good order.
-
-Floor 1: may import errors.
-"""
+"""Devices and processes: choose a device, seed it, join torchrun, stop at a signal."""
 
 import atexit
 import datetime

@@ -1,6 +1,6 @@
 """The error classes of refnet, and the checks that turn a wrong argument into one sentence.
 
-Floor 0: imports nothing from refnet. Every sentence says where, expected, got, what to do.
+Every sentence says where, expected, got, what to do.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Pictures and films of a net: arrays of pixels from it, PNG and WebM files from them.
 
-Floor 5: may import errors and batches. OpenCV writes the files, and is imported only then.
+OpenCV writes the files, and is imported only then.
 """
 
 import contextlib
@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from refnet.batches import evaluating
 from refnet.errors import check_number, check_path, sentence
+from refnet.training.batches import evaluating
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 

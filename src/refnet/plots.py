@@ -1,6 +1,6 @@
 """Plots: what a run and a net look like, as matplotlib figures; pictures and films beside them.
 
-Floor 7: may import errors, history and pictures. Nothing here needs a display or touches pyplot;
+Nothing here needs a display or touches pyplot;
 ``figure.savefig(path)`` writes a figure, and labels in it are symbols and names of the code.
 """
 
@@ -12,9 +12,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from refnet.activations import ACTIVATIONS
 from refnet.errors import sentence
-from refnet.history import History
+from refnet.layers.activations import ACTIVATIONS
 from refnet.pictures import (
     prediction_picture,
     probabilities,
@@ -22,6 +21,7 @@ from refnet.pictures import (
     write_film,
     write_png,
 )
+from refnet.training.record import History
 
 __all__ = [
     "activation_curves",
@@ -42,7 +42,7 @@ def curves(history: History) -> Figure:
 
     Examples
     --------
-    >>> from refnet.history import Row
+    >>> from refnet.training.record import Row
     >>> figure = curves(History([Row(0, 938, 0.7, 0.77, None, 0.81, 1.5)]))
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['loss', 'acc']

@@ -15,10 +15,11 @@ import pytest
 import torch
 from server import PAGE, FaultyServer
 
-from refnet import FashionMNIST, MissingDataError, download
+from refnet import FashionMNIST, MissingDataError
 from refnet.__main__ import main
-from refnet.download import find_file
-from refnet.idx import SHA256, SHAPES, check_file
+from refnet.data import download
+from refnet.data.download import find_file
+from refnet.data.idx import SHA256, SHAPES, check_file
 
 BODY = random.Random(1).randbytes(400_000)
 NAMES = tuple(SHAPES)
@@ -26,8 +27,8 @@ NAMES = tuple(SHAPES)
 START = """
 import os, random, signal, sys, time, warnings
 from pathlib import Path
-from refnet import download
-from refnet.datasets import FashionMNIST
+from refnet.data import download
+from refnet.data.datasets import FashionMNIST
 from refnet.errors import DataError
 
 download.DEBIAN = Path("/nonexistent")  # else the system's own files would be found first

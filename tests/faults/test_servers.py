@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from server import FaultyServer
 
-from refnet.download import MIRRORS, fetch
+from refnet.data.download import MIRRORS, fetch
+from refnet.data.transfer import _Redirect
 from refnet.errors import DataError, MissingDataError
-from refnet.transfer import _Redirect
 
 BODY = random.Random(0).randbytes(200_000)
 MOST = 400_000

@@ -1,0 +1,1 @@
+"""Data: files and pictures on their way to a batch."""

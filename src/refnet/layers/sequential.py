@@ -1,0 +1,182 @@
+"""A chain of layers that names the layer which broke, and one fully connected block."""
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from refnet import errors
+from refnet.layers.activations import activation as activation_layer
+from refnet.layers.batchnorm import BatchNorm1d
+from refnet.layers.linear import Linear
+
+
+class Sequential(nn.Module):
+    r"""Layers one after the other: the output of each is the input of the next.
+
+    .. math:: y = f_n(\dots f_2(f_1(x)))
+
+    Parameters
+    ----------
+    *layers : torch.nn.Module
+        The layers, first to last. A layer given twice shares its parameters.
+
+    Raises
+    ------
+    TypeError
+        If something given is no layer, above all the class ``ReLU`` in place of ``ReLU()``.
+    ValueError
+        If a layer cannot take what it was given: the sentence names the layer and the shape, and
+        the layer's own error stays as its cause.
+
+    Notes
+    -----
+    The layers are kept under "0", "1", ..., as in :class:`torch.nn.Sequential`, so the two load
+    each other's ``state_dict``. ``len``, iteration and ``net[i]`` work. A chain of no layers gives
+    back its input.
+
+    References
+    ----------
+    Zhang, Lipton, Li and Smola, "Dive into Deep Learning", 2023, section 6.1.
+
+    Examples
+    --------
+    >>> net = Sequential(Linear(4, 8), nn.ReLU(), Linear(9, 1))
+    >>> list(net.state_dict())
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    >>> net(torch.zeros(5, 4))
+    Traceback (most recent call last):
+        ...
+    ValueError: Sequential: layer 2, Linear(in_features=9, out_features=1, bias=True), was given (5, 8): Linear(9 -> 1): expected input of shape (..., 9), got (5, 8). Make in_features equal to the last dimension of the input.
+    """  # noqa: E501 (the message is one line)
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        for i, layer in enumerate(layers):
+            self.add_module(str(i), _check_layer(i, layer))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the last layer makes of ``x``."""
+        done = 0
+        try:
+            for layer in self:
+                x = layer(x)
+                done += 1
+        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            self._name_the_layer(done, x, error)
+        return x
+
+    def _name_the_layer(self, i: int, x: Tensor, error: Exception) -> NoReturn:
+        layer = self[i]
+        name = type(layer).__name__ if any(layer.children()) else repr(layer)
+        where = f"Sequential: layer {i}, {name}"
+        if not isinstance(x, Tensor):
+            do = "Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
+            got = type(x).__name__
+            raise TypeError(errors.sentence(where, "a torch.Tensor", got, do)) from error
+        if type(error) in (TypeError, ValueError):
+            raise type(error)(f"{where}, was given {tuple(x.shape)}: {error}") from error
+        if type(error) in (RuntimeError, NotImplementedError, IndexError):
+            expected, got = "input that it can take", f"{tuple(x.shape)} of {x.dtype}"
+            do = f"Torch says: {str(error).partition(chr(10))[0]}"
+            raise ValueError(errors.sentence(where, expected, got, do)) from error
+        raise error  # out of memory, or a fault inside the layer: not about the input
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        # children() would leave out a layer that is there for the second time
+        return iter(self._modules.values())  # type: ignore[arg-type]  # none of them is None
+
+    def __getitem__(self, i: int) -> nn.Module:
+        return list(self)[i]
+
+    def table(self, x: Tensor) -> str:
+        """Return a table of layers, output shapes and parameter counts, as text to print.
+
+        ``x``, an example batch, runs through the layers in evaluation and without gradients, so
+        that no parameter and no running value changes. A layer that is there twice shows its
+        parameters twice; the total counts them once.
+
+        Examples
+        --------
+        >>> print(Sequential(nn.Flatten(), Linear(784, 10)).table(torch.zeros(64, 28, 28)))
+        layer      output shape  parameters
+        0 Flatten  (64, 784)              0
+        1 Linear   (64, 10)           7,850
+        total                         7,850
+        """
+        layers, modes = list(self), [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with torch.no_grad():
+                parts = [Sequential(*layers[: i + 1]) for i in range(len(layers))]
+                shapes = [str(tuple(part(x).shape)) for part in parts]
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        names = [f"{i} {type(layer).__name__}" for i, layer in enumerate(layers)]
+        counts = [_count(layer) for layer in layers]
+        rows = [("layer", "output shape", "parameters"), *zip(names, shapes, counts, strict=True)]
+        rows.append(("total", "", _count(self)))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        return "\n".join(
+            f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}"
+            for name, shape, count in rows
+        )
+
+
+def fully_connected(
+    in_features: int, out_features: int, activation: str = "relu", batch_norm: bool = False
+) -> Sequential:
+    r"""Return one hidden layer: Linear, BatchNorm1d where asked for, activation.
+
+    .. math:: y = f(\mathrm{BN}(x W^{\top} + b))
+
+    Parameters
+    ----------
+    in_features, out_features : int, at least 1
+        Size of the input's and the output's rows.
+    activation : str
+        "relu", "sigmoid", "tanh" or "cos".
+    batch_norm : bool
+        Whether to normalize the sums before the activation.
+
+    Returns
+    -------
+    Sequential
+        Of two layers, or of three with ``batch_norm``.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch Normalization", 2015, section 3.2 (why before the activation).
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in fully_connected(2, 64, "cos", batch_norm=True)]
+    ['Linear', 'BatchNorm1d', 'Cos']
+    """
+    layers: list[nn.Module] = [Linear(in_features, out_features)]
+    if batch_norm:
+        layers.append(BatchNorm1d(out_features))
+    return Sequential(*layers, activation_layer(activation))
+
+
+def _check_layer(i: int, layer: object) -> nn.Module:
+    if isinstance(layer, nn.Module):
+        return layer
+    got, do = repr(layer), "Wrap it in a layer of your own, a subclass of nn.Module."
+    if isinstance(layer, type):
+        got, do = f"the class {layer.__name__}", f"Make one of it: write {layer.__name__}()."
+    elif isinstance(layer, str):
+        do = f"Make one of the name: refnet.activation({layer!r})."
+    elif isinstance(layer, list | tuple):
+        got, do = f"a {type(layer).__name__}", "Give the layers one by one: Sequential(*layers)."
+    expected = f"layer {i} to be a layer (an nn.Module)"
+    raise TypeError(errors.sentence("Sequential", expected, got, do))
+
+
+def _count(module: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in module.parameters()):,}"

@@ -1,0 +1,1 @@
+"""Training: the step, the loops around it, what they record and save."""
