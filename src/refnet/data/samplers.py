@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refnet.devices import rank_and_world
 from refnet.errors import check_int
+from refnet.processes import rank_and_world
 
 
 def _size(where: str, n: Any) -> int:
@@ -43,6 +43,8 @@ class SequentialSampler:
     >>> [batch.tolist() for batch in SequentialSampler(5, batch_size=2)]
     [[0, 1], [2, 3], [4]]
     """
+
+    shares_batches = True  # each process gets its own part of a batch
 
     def __init__(self, n: Any, batch_size: int) -> None:
         self.n = _size("SequentialSampler", n)
@@ -92,6 +94,8 @@ class RandomSampler:
     >>> [len(batch) for batch in sampler], first == [batch.tolist() for batch in sampler]
     ([2, 2, 1], False)
     """
+
+    shares_batches = True  # each process gets its own part of a batch
 
     def __init__(self, n: Any, batch_size: int, seed: int = 0, drop_last: bool = False) -> None:
         self.n, self.epoch, self.drop_last = _size("RandomSampler", n), 0, bool(drop_last)
