@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from refnet.errors import check_path, first_line, sentence
-from refnet.training.batches import evaluating
+from refnet.training.trainer import evaluating
 
 
 def export(model: nn.Module, example: Tensor, path: str | Path) -> Path:

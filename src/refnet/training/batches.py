@@ -6,14 +6,13 @@ from itertools import islice
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DistributedSampler
 
-from refnet.data.samplers import RandomSampler, SequentialSampler
-from refnet.devices import random_state, rank_and_world, set_random_state
+from refnet.devices import random_state, set_random_state
 from refnet.errors import all_finite, check_number, sentence
+from refnet.processes import rank_and_world
 from refnet.training.measures import check_labels
 
 
@@ -77,9 +76,11 @@ class Stream:
 def _shares(loader: Any) -> bool:
     """Return whether ``loader`` gives each process its share itself."""
     batches = getattr(loader, "batch_sampler", None)
-    kinds = RandomSampler | SequentialSampler | DistributedSampler  # type: ignore[type-arg]
     samplers = (getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None))
-    return any(isinstance(sampler, kinds) for sampler in samplers)
+    return any(
+        isinstance(sampler, DistributedSampler) or getattr(sampler, "shares_batches", False)
+        for sampler in samplers
+    )
 
 
 def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Tensor]:
@@ -197,37 +198,3 @@ def check_parts(model: object, optimizer: object, loss: object) -> None:
         if not any(id(p) in own for p in group["params"]):
             expected, do = "an optimizer of this model", "Build it from model.parameters()."
             raise ValueError(sentence("Trainer", expected, "one of other tensors", do))
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, without gradients; each part goes back as it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def show(callback: Callable[[int, nn.Module], object] | None, step: int, model: nn.Module) -> None:
-    """Call ``callback(step, model)``, if there is one, while the model is in evaluation mode."""
-    if callback:
-        with evaluating(model):
-            callback(step, model)
-
-
-def share(n: int, device: torch.device) -> Tensor | None:
-    """Return n * world / N for this process's n of the N samples of a batch; None for one process.
-
-    DistributedDataParallel averages the gradients of the processes' means. With this factor the
-    average is the gradient of the mean over all N samples, however unequal the shares.
-    """
-    world = rank_and_world()[1]
-    if world == 1:
-        return None
-    total = torch.tensor(float(n), device=device)
-    dist.all_reduce(total)
-    return n * world / total

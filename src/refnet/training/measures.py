@@ -1,14 +1,13 @@
 """Measures: the sums over batches that say how well a model does, kept on the device."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from refnet.devices import rank_and_world
 from refnet.errors import DivergedError, all_finite, sentence
+from refnet.processes import rank_and_world
 
 BLOCK = 50  # batches brought into the sums at once, if their logits are few
 MOST = 2**20  # logits that wait for it
@@ -147,20 +146,3 @@ def check_weights(model: nn.Module, step: int) -> None:
     if bad := [name for name, p in model.named_parameters() if not all_finite(p)]:
         got = f"nan or inf in {', '.join(bad)}"
         raise DivergedError(sentence(f"step {step}", "finite weights", got, _DO))
-
-
-def highest(value: int, device: torch.device) -> int:
-    """Return the largest value that any process of the run asked with."""
-    if rank_and_world()[1] == 1:
-        return value
-    number = torch.tensor(value, device=device)
-    dist.all_reduce(number, dist.ReduceOp.MAX)
-    return int(number)
-
-
-def from_first(value: Any, device: torch.device) -> Any:
-    """Return what the first process of the run passed."""
-    box = [value]
-    if rank_and_world()[1] > 1:
-        dist.broadcast_object_list(box, device=device)
-    return box[0]

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refnet.devices import random_state, rank_and_world, set_random_state
+from refnet.devices import random_state, set_random_state
 from refnet.errors import CheckpointError, DataError, DivergedError, check_path, sentence
+from refnet.processes import rank_and_world
 from refnet.training.measures import Metrics, Sums
 
 

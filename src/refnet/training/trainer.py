@@ -13,20 +13,25 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
-from refnet.devices import StopSignal, choose_device, distribute, rank_and_world, start_distributed
+from refnet.devices import choose_device
 from refnet.errors import check_int, sentence
+from refnet.processes import (
+    StopSignal,
+    add_up_gradients,
+    copy_from_first,
+    from_first,
+    highest,
+    rank_and_world,
+    start_distributed,
+)
 from refnet.training.batches import (
     Stream,
     check_parts,
     checked_loss,
-    evaluating,
     explained,
-    share,
-    show,
 )
-from refnet.training.capture import CapturedStep
 from refnet.training.checkpoint import CheckpointFolder, fill, latest_checkpoint, load_checkpoint
-from refnet.training.measures import Metrics, Sums, check_weights, from_first, highest
+from refnet.training.measures import Metrics, Sums, check_weights
 from refnet.training.record import History, Progress
 
 LOOK_EVERY = 50  # steps between two looks at the sums, at which to wait for the device
@@ -53,9 +58,6 @@ class Trainer:
         As for :func:`refnet.choose_device`.
     verbose : bool
         Whether to print a line a row, and a progress bar where a terminal is watching.
-    graph : bool
-        Whether one process on CUDA may replay the step as a CUDA graph: the same kernels, but no
-        Python, so no hooks, nor what ``forward`` or ``loss`` decide by a counter or at random.
 
     References
     ----------
@@ -78,25 +80,24 @@ class Trainer:
         loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
         device: str | torch.device = "auto",
         verbose: bool = True,
-        graph: bool = True,
     ) -> None:
         check_parts(model, optimizer, loss)
         self.device = choose_device(device)
         start_distributed(self.device)
         self.rank, self.world = rank_and_world()
         self.model, self.optimizer, self.loss = model.to(self.device), optimizer, loss
-        self.network = distribute(model)
+        copy_from_first(model.state_dict().values())
         self.verbose = verbose and self.rank == 0
-        self.graph = graph and self.device.type == "cuda" and self.world == 1  # else plain steps
         self._fresh = True  # whether the next batch is the first of a pass
 
     def training_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Improve the model on one batch; return the loss and the logits from before the step."""
         self.optimizer.zero_grad()  # torch adds gradients up: forget those of the last step
-        logits = self.network(x)  # the forward pass: (N, ...) -> (N, C)
+        logits = self.model(x)  # the forward pass: (N, ...) -> (N, C)
         loss = self._loss(logits, y)  # one number: how wrong the batch is
-        part = share(len(y), self.device) if self.world > 1 else None  # of this batch
-        loss.backward(part)  # type: ignore[no-untyped-call]  # a gradient for each parameter
+        loss.backward()  # type: ignore[no-untyped-call]  # a gradient for each parameter
+        if self.world > 1:
+            add_up_gradients(self.model, len(y))  # those of the shares make that of the batch
         self.optimizer.step()  # a small move of each parameter against its gradient
         return loss.detach(), logits.detach()
 
@@ -200,7 +201,7 @@ class Trainer:
         with tqdm(total=steps, unit="step", disable=off, leave=False, mininterval=0.5) as bar:
             for x, y in batches:
                 with explained(x, self._fresh and self.world == 1):
-                    loss, logits = (self.training_step if self._fresh else self._step)(x, y)
+                    loss, logits = self.training_step(x, y)
                 run.sums.add(loss, logits, y)
                 run.step, run.batch = run.step + 1, run.batch + 1
                 if run.step % LOOK_EVERY == 0 or (self._signal.seen and self.world == 1):
@@ -243,8 +244,6 @@ class Trainer:
                     self._run.go_back(content)  # first: it refuses another loop's checkpoint
                     fill(content, self.model, self.optimizer)
             self.model.train()
-            step = self.training_step
-            self._step = CapturedStep(step, self.model, self.optimizer) if self.graph else step
             yield
             if self._signal.seen:  # it came after the last step: all is saved
                 self._signal.stop()
@@ -253,3 +252,23 @@ class Trainer:
         run, state = self._run, self._run.state()  # every process: it sums over them
         if self._folder:
             self._folder.save(self.model, self.optimizer, run.epoch, run.step, state)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, without gradients; each part goes back as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def show(callback: Callable[[int, nn.Module], object] | None, step: int, model: nn.Module) -> None:
+    """Call ``callback(step, model)``, if there is one, while the model is in evaluation mode."""
+    if callback:
+        with evaluating(model):
+            callback(step, model)
