@@ -4,12 +4,15 @@ Every sentence says where, expected, got, what to do.
 """
 
 import argparse
+import contextlib
 import difflib
+import errno
 import math
 import numbers
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -102,6 +105,70 @@ def check_path(where: str, name: str, value: object) -> Path:
         do = f"Name a file or folder for {name}."
         raise ValueError(sentence(where, f"{name} to be a path", repr(value), do))
     return Path(value).expanduser()
+
+
+def what_failed(error: OSError) -> str:
+    """Return in a few words why the system refused to write a file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "a full disk"
+    return error.strerror or str(error)
+
+
+@contextlib.contextmanager
+def written_whole(
+    where: str, path: Path, kind: type[Exception] = ValueError, do: str = "Choose another path."
+) -> Iterator[Path]:
+    """Yield a file beside ``path`` to write to; at the end it takes that name, in one move.
+
+    The folder is made where there is none. Whatever goes wrong on the way, a file that stood at
+    ``path`` before stays as it was, and nothing else is left. What the system refuses is raised as
+    ``kind``, with the sentence. The yielded name ends as ``path`` does, in ``.png`` for example.
+    """
+    target = Path(os.path.realpath(path))  # a link goes on leading to its file
+    part = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not target.exists():
+            part.touch()
+        elif not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif not target.is_file():
+            part = target  # a device such as /dev/stdout, or a pipe: there is no second one beside
+        else:
+            part.touch()
+            shutil.copymode(target, part)
+        yield part
+        if part != target:
+            put_in_place(part, target)
+    except OSError as error:
+        got = f"{path} ({what_failed(error)})"
+        raise kind(sentence(where, "a file that can be written", got, do)) from error
+    finally:
+        if part != target:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, target: Path) -> None:
+    """Give a written file its final name, on the disk too: after a crash it is whole or not there.
+
+    Raises OSError where the content cannot be written; the folder's entry is written where the
+    system allows that.
+    """
+    _to_disk(part, os.O_RDWR)
+    os.replace(part, target)
+    with contextlib.suppress(OSError):
+        _to_disk(target.parent, os.O_RDONLY)
+
+
+def _to_disk(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_features(
