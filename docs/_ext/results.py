@@ -15,7 +15,7 @@ The page holds the words, which are translated; the file holds the numbers and h
     What else there is to say about the table.
     ```
 
-The empty cells get the mean over the seeds, or the median of the rounds of lab/bench/, and, below it,
+The empty cells get the mean over the seeds, or the median of the rounds of lab/bench/, and below it
 the least and the greatest number; `:mean-only:` leaves these out. Rows are labels of the file and
 columns its measures. Below the table stand command, seeds, versions, device and date.
 """
