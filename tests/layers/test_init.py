@@ -234,7 +234,12 @@ BIAS = "A bias has no fans: fill it with zeros_."
             ValueError,
             f"a weight of two dimensions or more, got (5,). {BIAS}",
         ),
-        (torch.empty(0, 5), ValueError, f"a weight of two dimensions or more, got (0, 5). {BIAS}"),
+        (
+            torch.empty(0, 5),
+            ValueError,
+            "a weight that is not empty, got (0, 5). "
+            "Give the layer one input and one output or more.",
+        ),
         ([[0.0]], TypeError, "a torch.Tensor, got list. Pass the weight of a layer: layer.weight."),
     ],
 )
@@ -243,6 +248,16 @@ def test_a_tensor_without_fans_is_refused(name, weight, error, words):
         getattr(init, name)(weight)
 
     assert str(caught.value) == f"{name}: expected {words}"
+
+
+@pytest.mark.parametrize(
+    "fill", [init.zeros_, lambda weight: init.normal_(weight, 0.01), init.he_uniform_]
+)
+def test_a_layer_or_whole_numbers_in_place_of_a_weight_are_refused(fill):
+    with pytest.raises(TypeError, match=r"a torch.Tensor, got Linear. .*: layer.weight"):
+        fill(torch.nn.Linear(2, 2))
+    with pytest.raises(TypeError, match=r"floating-point tensor, got torch.int64. .*dtype=torch"):
+        fill(torch.ones(2, 2, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(

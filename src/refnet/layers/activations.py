@@ -43,6 +43,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "cos": Cos,
 }
+TORCHS_OWN = ("GELU", "SiLU", "ELU", "SELU", "LeakyReLU", "Softplus", "Mish", "Hardtanh")
 
 
 def activation(name: str) -> nn.Module:
@@ -78,4 +79,9 @@ def activation(name: str) -> nn.Module:
         ...
     ValueError: activation: expected name to be one of relu, sigmoid, tanh, cos, got 'rleu'. Did you mean 'relu'?
     """  # noqa: E501 (the message is one line)
+    for own in TORCHS_OWN:
+        if isinstance(name, str) and name.lower().replace("_", "") == own.lower():
+            expected = f"name to be one of {', '.join(ACTIVATIONS)}"
+            do = f"Put torch's own layer into a Sequential yourself: torch.nn.{own}()."
+            raise ValueError(errors.sentence("activation", expected, repr(name), do))
     return ACTIVATIONS[errors.check_choice("activation", "name", name, ACTIVATIONS)]()

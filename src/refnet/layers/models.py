@@ -4,6 +4,8 @@ The losses take the softmax, in one stable step
 with the logarithm; a softmax in the net as well would flatten every gradient.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -171,12 +173,38 @@ class LeNet(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if isinstance(x, Tensor) and x.shape[1:] != (1, 32, 32):
-            do = "Make it one channel of 32 x 32."
-            if x.shape[-2:] == (28, 28):
-                image = "x.unsqueeze(1)" if x.ndim == 3 else "x"
-                do = f"Pad 28 x 28 images by 2: torch.nn.functional.pad({image}, (2, 2, 2, 2))."
-            elif x.ndim == 3:
-                do = "Add the channel: x.unsqueeze(1)."
-            expected, got = "images of shape (N, 1, 32, 32)", str(tuple(x.shape))
-            raise ValueError(errors.sentence("LeNet", expected, got, do))
+            shape = tuple(x.shape)
+            do = _how_to_make_it_fit(*shape)
+            expected = "images of shape (N, 1, 32, 32)"
+            raise ValueError(errors.sentence("LeNet", expected, str(shape), do))
         errors.check_features("LeNet", x, 32, "", self.conv1.weight.dtype)
+
+
+def _how_to_make_it_fit(*shape: int) -> str:
+    """Return code that makes images of this shape fit LeNet, as advice."""
+    do = "Make it one channel of 32 x 32."
+    images = "x"
+    size = shape[-2:]
+    if len(shape) in (1, 2) and shape[-1] in (784, 1024):
+        side = math.isqrt(shape[-1])
+        size = (side, side)
+        images = f"x.reshape(-1, 1, {side}, {side})"
+        do = f"Make images of the rows: {images}."
+    elif len(shape) == 2:
+        images = "x[None, None]"
+        do = f"One image is a batch of one: {images}."
+    elif len(shape) == 3:
+        images = "x.unsqueeze(1)"
+        do = f"Add the channel: {images}."
+    elif len(shape) == 4 and shape[-1] in (1, 3):
+        size = shape[1:3]
+        images = "x.mean(-1).unsqueeze(1)"
+        do = f"Make one grey channel of the colours: {images}."
+    elif len(shape) == 4 and shape[1] != 1:
+        images = "x.mean(1, keepdim=True)"
+        do = f"Make one grey channel of the colours: {images}."
+    if size == (28, 28):
+        return f"Pad 28 x 28 images by 2: torch.nn.functional.pad({images}, (2, 2, 2, 2))."
+    if size != (32, 32) and 2 <= len(shape) <= 4:
+        return f"Scale them: torch.nn.functional.interpolate({images}, (32, 32))."
+    return do

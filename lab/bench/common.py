@@ -1,4 +1,4 @@
-"""What the scripts of bench/ share: rounds that interleave the rows, their table, and the file.
+"""What the scripts of lab/bench/ share: rounds that interleave the rows, their table, and the file.
 
 A machine that is busy for a while slows all rows of a round alike, so a ratio is the median of the
 rounds' ratios, not the ratio of two medians.
@@ -19,7 +19,7 @@ import torch
 
 import refnet
 
-RESULTS = Path(__file__).parent.parent / "docs" / "results"
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 LAUNCHER = """
 import os, subprocess, sys, time
 start = time.perf_counter()
@@ -85,7 +85,7 @@ def whole_process(command: Sequence[str], **variables: str) -> tuple[float, floa
 def circumstances(rounds: int, device: str = "cpu") -> dict[str, object]:
     """Return what a reader needs to judge the numbers: command, versions, device, load, date."""
     return {
-        "command": " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": " ".join(["python", f"lab/bench/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "rounds": rounds,
         "torch": torch.__version__,
         "refnet": refnet.__version__,

@@ -1,6 +1,6 @@
 """One epoch of refnet's Trainer beside its peers and beside the limit, interleaved.
 
-    python bench/peers.py [--rounds 5] [--threads 1] [--tasks mlp-64 lenet] [--write]
+    python lab/bench/peers.py [--rounds 5] [--threads 1] [--tasks mlp-64 lenet] [--write]
 
 Every column starts each round from the same start values and trains one epoch on the same images
 of Fashion-MNIST, in the same order, with the same batch size and optimizer, then counts the right

@@ -4,7 +4,7 @@ import functools
 import runpy
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parents[1]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 FILMS = "docs/results/overfit"
 SCALED = ("relu-1", "tanh-1", "cos-1", "cos-3")
 LEARNING = (*SCALED, "bn-relu-raw")

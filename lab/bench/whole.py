@@ -1,6 +1,6 @@
 """Whole processes: what a reader waits for, and how much memory it takes.
 
-    python bench/whole.py [--rounds 5] [--pages] [--write]
+    python lab/bench/whole.py [--rounds 5] [--pages] [--write]
 
 Importing refnet beside importing torch; loading both parts of Fashion-MNIST; with ``--pages`` also
 the run of every prompt of the pages and the build of the site in both languages, once each.

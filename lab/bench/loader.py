@@ -1,6 +1,6 @@
 """The loader beside torch's DataLoader and beside bare indexing, in interleaved rounds.
 
-    python bench/loader.py [--rounds 7] [--threads 1] [--write]
+    python lab/bench/loader.py [--rounds 7] [--threads 1] [--write]
 
 One pass over 60,000 x 784, batch 64, random order. The bars: 4 times the samples per second of
 DataLoader over TensorDataset, 10 times those of a data set that normalises sample by sample, 1.3

@@ -1,6 +1,6 @@
 """Forward + backward of refnet's layers beside their twins in torch.nn, in interleaved rounds.
 
-    python bench/layers.py [--rounds 60] [--threads 1] [--device cpu] [--json FILE]
+    python lab/bench/layers.py [--rounds 60] [--threads 1] [--device cpu] [--json FILE]
 
 The rows "written out" are BatchNorm1d's formula in tensor operations, once differentiated by
 autograd and once by hand: what the layer would cost if it did not call the fused kernel.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import refnet
 
-EXAMPLES = Path(__file__).parents[1]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 WIDTHS = (1, 2, 3, 4, 8)
 STARTS = ("N(0, 1)", "std 0.01", "torch", "Xavier", "He")
 

@@ -1,6 +1,6 @@
 """A short fresh run of the bench against the bars of the project; exit code 1 names what is short.
 
-    python bench/check.py [--rounds 5]
+    python lab/bench/check.py [--rounds 5]
 
 It takes at most 3 minutes, so its ratios are rougher than those of the whole bench.
 """

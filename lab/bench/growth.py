@@ -1,6 +1,6 @@
 """How time and memory grow: with samples, steps of a run, width of the net, processes.
 
-    python bench/growth.py [--rounds 5] [--write]
+    python lab/bench/growth.py [--rounds 5] [--write]
 
 Samples: an epoch of batches of 64 from a file of 60,000, 600,000 and 6,000,000 images of 784 bytes,
 read as a memmap in a process of its own (5 GB of disk, removed after). The memory that counts is

@@ -22,11 +22,11 @@ import refnet
 from refnet import errors
 from refnet.devices import describe
 
-EXAMPLES = Path(__file__).resolve().parent
-OUT = EXAMPLES.parent / "docs" / "results"
+LAB = Path(__file__).resolve().parent
+OUT = LAB.parent / "docs" / "results"
 CLAIMS = {}
 for part in ("small", "fashion", "overfit"):
-    CLAIMS |= runpy.run_path(str(EXAMPLES / "claims" / f"{part}.py"))["CLAIMS"]
+    CLAIMS |= runpy.run_path(str(LAB / "claims" / f"{part}.py"))["CLAIMS"]
 
 
 def rounded(numbers):
@@ -64,7 +64,7 @@ def record(name, seeds, device, out):
         claim["draw"](out, device)
     return {
         "claim": claim["claim"],
-        "command": f"python examples/results.py {name}",
+        "command": f"python lab/results.py {name}",
         "settings": claim["settings"],
         "seeds": list(seeds),
         "values": values,

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 import refnet
 
-EXAMPLES = Path(__file__).parents[1]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 STARTS = ("zeros", "normal", "small", "torch", "xavier")
 RATES = (0.001, 0.01, 0.1, 1.0)
 FLOOR = 1.461  # the least that cross_entropy can say to ten probabilities: ln(1 + 9 / e)

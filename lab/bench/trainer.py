@@ -1,6 +1,6 @@
 """The trainer beside a bare loop: an epoch of the MLP, and a step of OVERFIT, interleaved.
 
-    python bench/trainer.py [--rounds 5] [--threads 1] [--samples 60000] [--write]
+    python lab/bench/trainer.py [--rounds 5] [--threads 1] [--samples 60000] [--write]
 
 Rows of the MLP (784-256-10, batch 64, SGD) over random images of Fashion-MNIST's size: refnet's
 Trainer with its statistics and its Loader; a bare loop that gathers and normalises the same

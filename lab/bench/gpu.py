@@ -1,6 +1,6 @@
 """The trainer on a GPU, beside the matrix products of its steps alone, interleaved.
 
-    python bench/gpu.py [--device cuda] [--steps 20000] [--rounds 5] [--write]
+    python lab/bench/gpu.py [--device cuda] [--steps 20000] [--rounds 5] [--write]
 
 Rows of OVERFIT (2-64-256-64-2, cos, batch 1024, Adam), with its stream drawn on the device, and of
 the MLP (784-256-10, batch 64, SGD), five epochs over random images of Fashion-MNIST's size. The
