@@ -123,7 +123,7 @@ def samples(
     figure = Figure((1.2 * columns, 1.4 * rows), layout="constrained")
     for index, (image, label) in enumerate(zip(_array(images), labels.tolist(), strict=True)):
         axes = figure.add_subplot(rows, columns, index + 1)
-        axes.imshow(image.reshape(image.shape[-2:]), cmap="gray_r")
+        axes.imshow(image.reshape(image.shape[-2:]), cmap="gray")
         axes.set_axis_off()
         guess = label if predictions is None else int(predictions[index])
         name = [classes[n] if classes else str(n) for n in (label, guess)]
