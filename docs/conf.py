@@ -33,6 +33,7 @@ extensions = [
     "figures",  # docs/_ext/figures.py
     "films",  # docs/_ext/films.py
     "mathml",  # docs/_ext/mathml.py
+    "reading",  # docs/_ext/reading.py
     "results",  # docs/_ext/results.py
     "zh_search",  # docs/_ext/zh_search.py
 ]
