@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refnet.devices import rank_and_world
 from refnet.errors import check_int
+from refnet.processes import rank_and_world
 
 
 def _size(where: str, n: Any) -> int:
