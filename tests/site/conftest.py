@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import Error, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = (
@@ -89,8 +90,6 @@ def start(playwright, path):
 
 def find_browser(playwright, made_once):
     """Return a started Chromium: of this machine, else Playwright's, else as it downloads it."""
-    from playwright.sync_api import Error
-
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     try:
         return start(playwright, path)
@@ -106,18 +105,15 @@ def find_browser(playwright, made_once):
 def browser(made_once):
     """One headless Chromium for all tests of a process."""
     try:
-        driver = sync_playwright()
-        playwright = driver.__enter__()
-    except Exception as error:  # a driver that is missing or of another machine raises what it will
-        skip_or_fail(f"Playwright cannot start: {type(error).__name__}: {error}")
-    chromium = None
+        playwright = sync_playwright().start()
+    except (OSError, Error) as error:  # a driver that is missing, or for another machine
+        skip_or_fail(f"Playwright's driver does not start: {type(error).__name__}: {error}")
     try:
         chromium = find_browser(playwright, made_once)
         yield chromium
+        chromium.close()
     finally:
-        if chromium is not None:
-            chromium.close()
-        driver.__exit__()
+        playwright.stop()
 
 
 TWO_SIGNS_DIFFER = """() => {
