@@ -158,7 +158,9 @@ def doctor(as_json: bool = False) -> int:
     report = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{f"version of {name}": version or "missing" for name, version in versions.items()},
+        **{
+            f"version of {_short(name)}": version or "missing" for name, version in versions.items()
+        },
         "device": device,
         "devices": [describe(each) for each in all_devices()],
         "threads": torch.get_num_threads(),
@@ -188,6 +190,10 @@ def _fault(name: str, installed: bool) -> str:
             do = f"pip uninstall opencv-python, then {do}"  # the build with windows wants libGL
         return sentence(name, "a package that can be imported", first_line(error), do)
     return ""
+
+
+def _short(name: str) -> str:
+    return name.partition("-")[0]
 
 
 def _version(name: str) -> str | None:
