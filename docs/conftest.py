@@ -37,6 +37,7 @@ from fences import Fence, PageError, read  # noqa: E402 - it lies beside the ext
 RECORD = DOCS / "prompts.json"
 FOLDERS = {"docs": DOCS, "docstrings": DOCS.parent / "src"}
 COUNTS = pytest.StashKey[Counter]()
+REFUSED = pytest.StashKey[str]()
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FLOAT = re.compile(r"[+-]?(?:\d*\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)")
 
@@ -182,8 +183,32 @@ def pytest_collection_modifyitems(session, config, items):
     config.stash[COUNTS] = counts
     if session.testsfailed:  # a file could not be collected, and that is reported already
         return
-    full = [name for name, folder in FOLDERS.items() if is_full(config, folder)]
-    check_counts(counts, full, record=os.environ.get("REFNET_RECORD_PROMPTS") == "1")
+    try:
+        full = [name for name, folder in FOLDERS.items() if is_full(config, folder)]
+        check_counts(counts, full, record=os.environ.get("REFNET_RECORD_PROMPTS") == "1")
+    except pytest.UsageError as error:
+        if not hasattr(config, "workerinput"):
+            raise
+        items.clear()  # of several processes, one that raises here would pass for one that died
+        config.stash[REFUSED] = str(error)
+
+
+def pytest_sessionfinish(session):
+    """Of several processes, tell the first what was counted; there, end with what was refused."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        config.workeroutput["prompts"] = dict(config.stash.get(COUNTS, {}))
+        config.workeroutput["refused"] = config.stash.get(REFUSED, None)
+    elif config.stash.get(REFUSED, None):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[COUNTS] = Counter(told.get("prompts"))
+    if told.get("refused"):
+        node.config.stash[REFUSED] = told["refused"]
 
 
 def check_counts(counts, full, record):
@@ -209,3 +234,5 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("prompts")
         for name, count in sorted(counts.items()):
             terminalreporter.line(f"{count:6d}  {name}")
+    if config.stash.get(REFUSED, None):
+        terminalreporter.line(f"ERROR: {config.stash[REFUSED]}", red=True)

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch --root ...
     0
     """
-    parser = argparse.ArgumentParser(prog="python -m refnet")
+    called = Path(sys.argv[0]).name
+    parser = argparse.ArgumentParser(prog="refnet" if called == "refnet" else "python -m refnet")
     commands = parser.add_subparsers(required=True)
     add_data(commands)
     add_doctor(commands)
@@ -110,7 +111,7 @@ def _verify(kind: str, found: dict[str, Path | None]) -> tuple[list[str], int]:
 MODULES = {  # what is needed, and the name under which it is imported
     "numpy": "numpy",
     "torch": "torch",
-    "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
     "matplotlib": "matplotlib.figure",
     "tqdm": "tqdm",
     "filelock": "filelock",
@@ -139,6 +140,9 @@ def doctor(as_json: bool = False) -> int:
     todo = [
         f"pip install {name}  (for {use})" for name, use in EXTRAS.items() if not versions[name]
     ]
+    clash = _clash()
+    if clash:
+        todo.append(clash)
     try:
         device = str(choose_device())
     except ValueError as error:
@@ -154,7 +158,9 @@ def doctor(as_json: bool = False) -> int:
     report = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{f"version of {name}": version or "missing" for name, version in versions.items()},
+        **{
+            f"version of {_short(name)}": version or "missing" for name, version in versions.items()
+        },
         "device": device,
         "devices": [describe(each) for each in all_devices()],
         "threads": torch.get_num_threads(),
@@ -180,17 +186,35 @@ def _fault(name: str, installed: bool) -> str:
         importlib.import_module(MODULES[name])
     except Exception as error:  # a broken package raises what it will
         do = f"pip install --force-reinstall {name}"
-        if name == "opencv-python":
-            do += "; on a slim Debian or Ubuntu: apt-get install libgl1 libglib2.0-0"
+        if name == "opencv-python-headless":
+            do = f"pip uninstall opencv-python, then {do}"  # the build with windows wants libGL
         return sentence(name, "a package that can be imported", first_line(error), do)
     return ""
 
 
+def _short(name: str) -> str:
+    return name.partition("-")[0]
+
+
 def _version(name: str) -> str | None:
-    for package in (name, f"{name}-headless"):  # OpenCV comes with or without windows
+    # of OpenCV either build will do: with windows or without
+    for package in (name, name.removesuffix("-headless")):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(package)
     return None
+
+
+def _clash() -> str:
+    """Return what to do where both builds of OpenCV are installed, or ""."""
+    builds = ("opencv-python", "opencv-python-headless")
+    try:
+        versions = [importlib.metadata.version(package) for package in builds]
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    got = " beside ".join(map(" ".join, zip(builds, versions, strict=True)))
+    do = "They share the folder cv2: pip uninstall opencv-python, then "
+    do += "pip install --force-reinstall opencv-python-headless"
+    return sentence("OpenCV", "one of its builds", got, do)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def write_film(frames: Iterable[Picture | Tensor], path: str | Path, fps: float 
     with _quiet_stderr():  # OpenCV grumbles about a tag that WebM does not have
         film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP90"), fps, size)
     if not film.isOpened():
-        do = "Install opencv-python from PyPI, which has it."
+        do = "Install opencv-python-headless from PyPI, which has it."
         raise ValueError(sentence(where, "an OpenCV that writes VP9", "one that does not", do))
     for image in images:
         colour = image[..., ::-1] if image.ndim == 3 else image[..., None].repeat(3, 2)
@@ -140,7 +140,7 @@ def _opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        do = "Run: pip install opencv-python; a slim Debian also needs libgl1 and libglib2.0-0."
+        do = "Run: pip install opencv-python-headless."
         raise ImportError(sentence("refnet.pictures", "OpenCV", str(error), do)) from error
     return cv2
 

@@ -65,7 +65,7 @@ def draw_text(text: str = "OVERFIT", height: int = 300, width: int = 1000) -> Pi
     try:
         import cv2  # here, since it needs libraries that a slim machine lacks
     except ImportError as error:
-        do = "pip install opencv-python, and on Debian apt-get install libgl1 libglib2.0-0."
+        do = "Run: pip install opencv-python-headless."
         raise ImportError(sentence("draw_text", "OpenCV", str(error), do)) from error
     font, best = cv2.FONT_HERSHEY_DUPLEX, np.zeros((0, 0), np.uint8)
     (w, h), base = cv2.getTextSize(text, font, 1, 1)
