@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DistributedSampler
 
-from refnet.data.samplers import RandomSampler, SequentialSampler
 from refnet.devices import random_state, rank_and_world, set_random_state
 from refnet.errors import all_finite, check_number, sentence
 from refnet.training.measures import check_labels
@@ -77,9 +76,11 @@ class Stream:
 def _shares(loader: Any) -> bool:
     """Return whether ``loader`` gives each process its share itself."""
     batches = getattr(loader, "batch_sampler", None)
-    kinds = RandomSampler | SequentialSampler | DistributedSampler  # type: ignore[type-arg]
     samplers = (getattr(loader, "sampler", None), batches, getattr(batches, "sampler", None))
-    return any(isinstance(sampler, kinds) for sampler in samplers)
+    return any(
+        isinstance(each, DistributedSampler) or getattr(each, "shares_batches", False)
+        for each in samplers
+    )
 
 
 def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Tensor]:
