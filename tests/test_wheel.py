@@ -86,6 +86,7 @@ def test_the_wheel_holds_the_package_its_data_its_licences_and_nothing_else(whee
     licences = [name for name in names if "/licenses/" in name]
     assert any(name.endswith("/LICENSE") for name in licences)
     assert any(name.endswith("LICENSE-fashion-mnist") for name in licences)
+    assert any(name.endswith("LICENSE-mnist") for name in licences)
     sources = {f"refnet/{path.name}" for path in (ROOT / "src" / "refnet").glob("*.py")}
     assert sources <= set(names)
 

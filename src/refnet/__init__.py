@@ -11,9 +11,7 @@ from refnet import by_hand
 from refnet.data.datasets import MNIST, XOR, ArrayDataset, FashionMNIST
 from refnet.data.idx import read_idx
 from refnet.data.images import ImagePixels, draw_text
-from refnet.data.loader import Loader
-from refnet.data.samplers import RandomSampler, SequentialSampler
-from refnet.data.transforms import Normalize, Rescale
+from refnet.data.loader import Loader, Normalize, RandomSampler, Rescale, SequentialSampler
 from refnet.devices import all_devices, choose_device, seed_everything
 from refnet.errors import (
     CheckpointError,
