@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import refnet
-from refnet import init
+from refnet import init, plots
 
 
 class Table:
@@ -190,3 +190,107 @@ def test_a_weight_of_whole_numbers_is_made_of_floats():
     call = "init.he_normal_(torch.zeros(4, 3, dtype=torch.int64))"
     mended = "init.he_normal_(torch.zeros(4, 3, {}))"
     assert follow(call, "dtype=torch.float32", mended).dtype == torch.float32
+
+
+# Plots
+
+
+CLASSES = torch.tensor([0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "mended", "x"),
+    [
+        ("samples(x, y)", "images.reshape(-1, 28, 28)", "samples({}, y)", torch.rand(3, 784)),
+        ("samples(x, y)", "images[:, :3]", "samples({}, y)", torch.rand(3, 4, 9, 9)),
+        ("samples(x, y)", "images[..., :3]", "samples({}, y)", torch.rand(3, 9, 9, 4)),
+        ("samples(x, y[:1])", "images[None]", "samples({}, y[:1])", torch.rand(9, 8)),
+        ("samples(x[:1], y[0])", "labels[None]", "samples(x[:1], {})", torch.rand(3, 9, 9)),
+        ("scatter(x, y)", "x[:, :2]", "scatter({}, y)", torch.rand(3, 5)),
+        ("scatter(x, y[:1])", "x[None]", "scatter({}, y[:1])", torch.rand(2)),
+        (
+            "confusion_matrix(y, x)",
+            "predictions.argmax(1)",
+            "confusion_matrix(y, {})",
+            torch.rand(3, 2),
+        ),
+        (
+            "confusion_matrix(y, x)",
+            "predictions.squeeze(1)",
+            "confusion_matrix(y, {})",
+            torch.ones(3, 1),
+        ),
+        ("activation_curves([x])", '{"relu": torch.relu}', "activation_curves({})", torch.relu),
+    ],
+)
+def test_what_a_plot_cannot_draw_is_made_into_what_it_can(call, code, mended, x):
+    names = {"x": x, "y": CLASSES, "images": x, "labels": CLASSES[0], "predictions": x}
+    figure = follow(f"plots.{call}", code, f"plots.{mended}", plots=plots, **names)
+    assert plots.to_picture(figure).size > 0
+
+
+def test_a_net_of_one_logit_has_a_boundary_once_0_is_the_other():
+    net = nn.Linear(2, 1)
+    x = torch.rand(3, 2)
+    code = "torch.nn.Sequential(model, torch.nn.ZeroPad1d((1, 0)))"
+    names = {"plots": plots, "model": net, "x": x, "y": CLASSES}
+    call = "plots.decision_boundary(model, x, y)"
+    figure = follow(call, code, "plots.decision_boundary({}, x, y)", **names)
+    surface = figure.axes[0].collections[0].get_array()
+    assert surface[0, 0] == pytest.approx(net(x.min(0).values - 0.5).sigmoid().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("picture", "code"),
+    [
+        (plots.activation_curves(), "plots.to_picture(figure)"),
+        ([[0, 255], [255, 0]], "numpy.asarray(picture, dtype='uint8')"),
+        (torch.rand(4, 6), "(255 * picture).byte()"),
+        (torch.rand(4, 6) > 0.5, "(255 * picture).byte()"),
+        (255 * torch.rand(4, 6), "picture.byte()"),
+        (np.random.rand(4, 6), "(255 * picture).astype('uint8')"),
+        (np.arange(24).reshape(4, 6), "picture.astype('uint8')"),
+        (
+            np.random.randn(4, 6) - 9,
+            "(255 * (picture - picture.min()) / (picture.max() - picture.min())).astype('uint8')",
+        ),
+        (torch.zeros(4, 6, 1, dtype=torch.uint8), "picture[..., 0]"),
+        (torch.zeros(4, 6, 4, dtype=torch.uint8), "picture[..., :3]"),
+        (torch.zeros(3, 4, 6, dtype=torch.uint8), "picture.swapaxes(0, 1).swapaxes(1, 2)"),
+        (np.zeros((3, 4, 6), np.uint8), "picture.swapaxes(0, 1).swapaxes(1, 2)"),
+        (np.zeros((9, 4, 6), np.uint8), "picture[0]"),
+        (np.zeros((9, 4, 6, 3), np.uint8), "picture[0]"),
+        (np.zeros(24, np.uint8), "picture.reshape(H, W)"),
+    ],
+)
+def test_what_is_no_picture_becomes_one(tmp_path, picture, code):
+    names = {"plots": plots, "numpy": np, "picture": picture, "figure": picture, "H": 4, "W": 6}
+    names["path"] = tmp_path / "a.png"
+    call = "plots.write_png(picture, path)"
+    assert follow(call, code, "plots.write_png({}, path)", **names).stat().st_size > 0
+
+
+def test_a_film_is_named_as_it_should_be_and_its_frames_cut_to_one_size(tmp_path):
+    frames = [np.zeros((4, 6), np.uint8), np.zeros((5, 5), np.uint8)]
+    names = {"plots": plots, "frames": frames, "folder": tmp_path}
+    call = "plots.write_film(frames[:1], folder / 'film.mp4')"
+    path = follow(call, "film.webm", "plots.write_film(frames[:1], folder / '{}')", **names)
+    assert path.stat().st_size > 0
+    call = "plots.write_film(frames, folder / 'b.webm')"
+    mended = "plots.write_film([{} for frame in frames], folder / 'b.webm')"
+    assert follow(call, "frame[:4, :5]", mended, **names).stat().st_size > 0
+
+
+def test_axes_have_a_figure_that_becomes_a_picture():
+    axes = plots.activation_curves().axes[0]
+    names = {"plots": plots, "axes": axes}
+    assert follow("plots.to_picture(axes)", "axes.figure", "plots.to_picture({})", **names).size
+
+
+def test_names_for_every_class_are_drawn():
+    with pytest.raises(ValueError, match="Name every class"):
+        plots.confusion_matrix(CLASSES, CLASSES, ["one"])
+    plots.confusion_matrix(CLASSES, CLASSES, ["one", "two"])
+    with pytest.raises(ValueError, match="Count the classes from 0"):
+        plots.confusion_matrix(CLASSES - 1, CLASSES)
+    plots.confusion_matrix(CLASSES - CLASSES.min(), CLASSES)
