@@ -76,9 +76,21 @@ def update_po(work):
     failed = sphinx("gettext", work / "gettext", work / "doctrees" / "gettext")
     if failed:
         return failed
+    before = {path: path.read_text(encoding="utf-8") for path in (DOCS / "locales").rglob("*.po")}
     folders = ["-p", work / "gettext", "-d", DOCS / "locales"]
     command = ["-m", "sphinx_intl", "update", *folders, "-l", "zh_CN", "-w", "0", "--no-obsolete"]
-    return subprocess.run([sys.executable, *command]).returncode
+    failed = subprocess.run([sys.executable, *command]).returncode
+    for path, text in before.items():
+        keep_head(path, text)
+    return failed
+
+
+def keep_head(path, before):
+    """Give a catalog that changed its head back, whose date would differ in each branch."""
+    now = path.read_text(encoding="utf-8") if path.exists() else before
+    if now != before:
+        head, body = before.partition("\n\n")[0], now.partition("\n\n")[2]
+        path.write_text(f"{head}\n\n{body.rstrip()}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
     "downloads",  # docs/_ext/downloads.py
+    "drawn",  # docs/_ext/drawn.py
     "figures",  # docs/_ext/figures.py
     "films",  # docs/_ext/films.py
     "mathml",  # docs/_ext/mathml.py

@@ -118,7 +118,9 @@ def check_dependence(path, page):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 if name in bound and not fence.needs_data:
                     place = f"{path}:{fence.line}"
-                    message = f"{name!r} comes from a fence marked needs-data: mark this one as well"
+                    message = (
+                        f"{name!r} comes from a fence marked needs-data: mark this one as well"
+                    )
                     raise PageError(f"{place}: {message}")
             elif isinstance(node, ast.alias):
                 keep(node.asname or node.name)

@@ -88,7 +88,9 @@ def walk(text: str, path: str, start: int, page: list[str]) -> Iterator[Fence | 
                 yield read_fence(token.content, first, above, path)
                 marks = [mark for mark in marks if mark not in above]
             elif kind in CODE and not language:
-                raise PageError(f"{where}: `{{{kind}}}` names no language. Write a fence ```python.")
+                raise PageError(
+                    f"{where}: `{{{kind}}}` names no language. Write a fence ```python."
+                )
             elif kind not in ("", *CODE) or language in ("markdown", "md"):
                 yield from walk(token.content, path, first + 1, page)
         elif token.type == "code_block":
