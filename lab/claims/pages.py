@@ -65,8 +65,8 @@ def move_and_mirror(x):
     return torch.where(mirrored, x.flip(2), x)
 
 
-def remedy(seed, device, images=2500, dropout=0.0, decay=0.0, augment=False, stop=False):
-    """Train 784-256-10 for 30 epochs; with ``stop`` return the best epoch by validation."""
+def remedy(seed, device, images=2500, dropout=0.0, decay=0.0, augment=False, stop=False, epochs=30):
+    """Train 784-256-10; with ``stop`` return the best epoch by validation."""
     (x, y), validation, test = clothes(images, device)
     refnet.seed_everything(seed)
     model = nn.Sequential(
@@ -74,7 +74,7 @@ def remedy(seed, device, images=2500, dropout=0.0, decay=0.0, augment=False, sto
     ).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, weight_decay=decay)
     rows = []
-    for _ in range(30):
+    for _ in range(epochs):
         model.train()
         for batch in torch.randperm(len(x)).to(device).split(64):
             inputs = move_and_mirror(x[batch]) if augment else x[batch]
@@ -109,18 +109,15 @@ def more_pictures_are_better(at, i):
 # Optimizers: three epochs on the full set
 
 
-def optimized(seed, device, optimizer, hidden=256, batch_norm=False, schedule=False, lr=None):
+def optimized(seed, device, optimizer, schedule=False):
     """Train an MLP on the full set for three epochs with batches of 64."""
     refnet.seed_everything(seed)
     train, test = refnet.FashionMNIST(), refnet.FashionMNIST(train=False)
     pixels = train.images.float()
     normalize = refnet.Normalize(pixels.mean(), pixels.std())
     order = refnet.RandomSampler(train, 64, seed=seed)
-    layers = refnet.fully_connected(784, hidden, "relu", batch_norm)
-    model = refnet.Sequential(nn.Flatten(), layers, refnet.Linear(hidden, 10))
+    model = refnet.mlp(hidden=256)
     steps = OPTIMIZERS[optimizer](model.parameters())
-    for group in steps.param_groups:
-        group["lr"] = lr or group["lr"]
     if schedule:
         falling = LinearLR(steps, start_factor=1.0, end_factor=0.01, total_iters=3 * len(order))
         steps.register_step_post_hook(lambda *_: falling.step())
@@ -130,10 +127,8 @@ def optimized(seed, device, optimizer, hidden=256, batch_norm=False, schedule=Fa
     return {"test_accuracy": metrics.accuracy, "train_loss": history.rows[-1].train_loss}
 
 
-def falling_rates_pass_the_benchmark(at, i):
-    plain, best = at("SGD", "test_accuracy")[i], at("Adam, wider", "test_accuracy")[i]
-    scheduled = at("Adam, schedule", "test_accuracy")[i]
-    return plain < 0.877 < min(scheduled, best)
+def a_falling_rate_passes_the_benchmark(at, i):
+    return at("SGD", "test_accuracy")[i] < 0.877 < at("Adam, schedule", "test_accuracy")[i]
 
 
 # Convolution: linear model, MLP and LeNet like for like
@@ -254,7 +249,8 @@ CLAIMS = {
         "claim": "With 250, 2,500, 10,000 and 50,000 pictures the same net gets better each time.",
         "run": each_seed(remedy),
         "settings": {
-            f"{images}": {"images": images, "stop": True} for images in (250, 2500, 10000, 50000)
+            f"{images}": {"images": images, "stop": True, "epochs": 10 if images == 50000 else 30}
+            for images in (250, 2500, 10000, 50000)
         },
         "seeds": range(3),
         "holds": more_pictures_are_better,
@@ -269,16 +265,9 @@ CLAIMS = {
             "Nesterov": {"optimizer": "Nesterov"},
             "Adam": ADAM,
             "Adam, schedule": {**ADAM, "schedule": True},
-            "Adam, wider": {
-                **ADAM,
-                "schedule": True,
-                "hidden": 1024,
-                "batch_norm": True,
-                "lr": 0.002,
-            },
         },
         "seeds": range(3),
-        "holds": falling_rates_pass_the_benchmark,
+        "holds": a_falling_rate_passes_the_benchmark,
     },
     "convolution": {
         "claim": "Trained alike on the full set, an MLP is better than a linear model, and LeNet "
