@@ -32,6 +32,7 @@ extensions = [
     "downloads",  # docs/_ext/downloads.py
     "figures",  # docs/_ext/figures.py
     "films",  # docs/_ext/films.py
+    "live",  # docs/_ext/live.py
     "mathml",  # docs/_ext/mathml.py
     "results",  # docs/_ext/results.py
     "zh_search",  # docs/_ext/zh_search.py

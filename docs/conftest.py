@@ -50,6 +50,7 @@ collect_ignore = [
     "conftest.py",
     "_ext",
     "figures",
+    "live",
     "_generated",
 ]
 
