@@ -22,7 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 LIVE = Path(__file__).resolve().parents[1] / "live"
 sys.path.insert(0, str(LIVE))
 
-PARTS = ("overfit",)
+PARTS = ("overfit", "xor", "descent", "filter", "digits", "graph")
 WORKER = ("random.js", "runtime.js", "net.js")  # what every task needs, before it
 WITHOUT = "live parts: expected the compiler of the package ziglang, got none. "
 WITHOUT += "They are left out; `python -m pip install ziglang` brings them."
@@ -72,11 +72,14 @@ def part_script(name, programs, data):
 def scripts():
     """Return all scripts of the live parts by their file names."""
     from kernels import kernels
-    from programs import contents
+    from programs import contents, samples
 
     found = {"engine.js": engine(kernels())}
     for name, content in contents().items():
         found[f"{name}.js"] = part_script(name, **content)
+    for name, sample in samples().items():
+        begin = "REFNET_LIVE.samples ??= {};\n"
+        found[f"samples-{name}.js"] = begin + assign(f"REFNET_LIVE.samples.{name}", sample)
     return found
 
 
@@ -95,8 +98,15 @@ def write_scripts(app):
         return
     folder = Path(app.outdir, "_static", "live")
     folder.mkdir(parents=True, exist_ok=True)
+    from programs import graph, overfit, sentences
+
+    step = overfit("cos", batch_norm=False)["step"]
+    app.live_graph = {"step": sentences(step), "net": sentences(graph()[0])}
+    app.live_samples = {}  # from the name of a set to the size of its script
     for name, text in scripts().items():
         (folder / name).write_text(text, encoding="utf-8")
+        if name.startswith("samples-"):
+            app.live_samples[name.removeprefix("samples-").removesuffix(".js")] = len(text)
     (folder / "live.css").write_text(read("live.css"), encoding="utf-8")
 
 
@@ -104,7 +114,16 @@ def visit_live(translator, node):
     builder = translator.builder
     if builder.app.live_parts:
         template = f"live/{node['part']}.html"
-        values = {"variant": node["variant"]}
+        page = builder.current_docname
+        root = builder.get_relative_uri(page, "index").rpartition("/")[0]
+        folder = f"{root}/_static/live" if root else "_static/live"
+        sizes = builder.app.live_samples
+        values = {
+            "variant": node["variant"],
+            "graph": builder.app.live_graph,
+            "samples": {name: f"{folder}/samples-{name}.js" for name in sizes},
+            "samples_size": f"{max(sizes.values()) / 1e6:.1f}",
+        }
         translator.body.append(builder.templates.render(template, values))
     raise nodes.SkipNode
 

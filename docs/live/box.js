@@ -91,13 +91,13 @@ class Box {
     }
   }
 
-  async run(steps) {
+  async run(steps, pace) {
     if (!this.fresh) await this.reset();
     const turn = ++this.turns;
     this.running = true;
     this.mark();
     try {
-      await this.call("run", steps);
+      await this.call("run", { steps, pace });
     } catch (error) {
       this.explain(error);
       throw error;
@@ -111,14 +111,14 @@ class Box {
     if (this.starting || this.running) return;
     this.starting = true;
     try {
-      if (!this.fresh) await this.reset();
+      if (!this.fresh || this.part.isOver?.(this)) await this.reset();
     } finally {
       this.starting = false;
     }
     const steps = this.part.steps(this);
     const done = this.shown?.t ?? 0;
     this.say("started");
-    await this.run(done < steps ? steps - done : steps);
+    await this.run(done < steps ? steps - done : steps, this.part.pace?.(this));
     this.say(this.shown.t >= steps ? "done" : "paused");
   }
 
@@ -127,6 +127,7 @@ class Box {
   }
 
   async press(action) {
+    this.part.before?.(action);
     try {
       if (action === "start") await this.start();
       else if (action === "pause") await this.pause();
@@ -135,7 +136,6 @@ class Box {
     } catch (error) {
       if (!(error instanceof Problem)) throw error; // what a Problem says stands in the box
     }
-    this.part.pressed?.(this, action);
   }
 
   // Something else was chosen: what is running no longer belongs to it

@@ -5,11 +5,13 @@ training and a prediction are, and tracing.py records what that comes to.
 """
 
 import base64
+import gzip
 import math
+from contextlib import suppress
 
 import numpy as np
 from torch import nn
-from tracing import program
+from tracing import execute, program
 
 import refnet
 from refnet import by_hand
@@ -168,13 +170,126 @@ def overfit_nets():
     return nets
 
 
+def xor(hidden, activation):
+    """Return a net of the XOR page; without hidden units it is the linear model."""
+    linear = refnet.Sequential(refnet.Linear(2, 2))
+    model = refnet.xor_net(hidden, activation) if hidden else linear
+    return net(model, 2, 4, 4 + 48 * 48, "sgd", momentum=0.9)
+
+
+def xor_nets():
+    """Return all nets of the XOR page, by activation function and number of hidden units."""
+    nets = {"linear": xor(0, "tanh")}
+    for activation in ("tanh", "relu", "sigmoid", "cos"):
+        for hidden in (1, 2, 3, 4, 8):
+            nets[f"{activation}-{hidden}"] = xor(hidden, activation)
+    return nets
+
+
+def descent():
+    """Return the program of one step down the loss of a line y = w x, for four points."""
+
+    def step(a):
+        y = by_hand.linear(a["x"], a["W"], a["b"])
+        dy = by_hand.mean_squared_error_backward(y, a["target"])
+        _, dW, _ = by_hand.linear_backward(a["x"], a["W"], dy)
+        W, _ = by_hand.sgd_step(a["W"], dW, 0, a["lr"])
+        return {"loss": by_hand.mean_squared_error(y, a["target"]), "W": W}
+
+    return program(step, {"x": (4, 1), "target": (4, 1), "W": (1, 1), "b": (1,), "lr": ()})
+
+
+# Mean square 1: the loss is (w - 1)^2 + 0.05, and steps of w longer than 1 climb out of it
+DESCENT = {"x": [-1.0, 1.0, -1.0, 1.0], "target": [-1.3, 0.9, -0.7, 1.1]}
+
+
+def convolution():
+    """Return the program of one filter of 3 x 3 on a picture of 28 x 28."""
+    shapes = {"x": (1, 1, 28, 28), "W": (1, 1, 3, 3), "b": (1,)}
+    return program(lambda a: {"y": by_hand.conv2d(a["x"], a["W"], a["b"])}, shapes)
+
+
+CLOTHES = (9, 8, 2, 1)  # ankle boot, bag, pullover, trousers
+
+
+def graph():
+    """Return a trained net of the XOR page, its program for one input, and each value in it."""
+    trained = xor(4, "tanh")
+    names = trained["step"]["inputs"]
+    values = {name: np.zeros(trained["step"]["shapes"][name]) for name in names}
+    refnet.seed_everything(0)
+    model = refnet.xor_net(4, "tanh")
+    values |= {name: value.numpy() for name, value in model.state_dict().items()}
+    xor_data = refnet.XOR()
+    values |= {"x": xor_data.x.numpy(), "labels": xor_data.y.numpy(), "lr": 0.5}
+    for _ in range(500):
+        results = execute(trained["step"], values)
+        values |= {name: value for name, value in results.items() if name in values}
+    asked = predict(model, 2, 1)
+    asked["outputs"] = {step[1]: step[1] for step in asked["steps"]}  # nothing is overwritten
+    weights = {name: np.ravel(values[name]).tolist() for name in model.state_dict()}
+    return asked, weights
+
+
+def sentences(program):
+    """Return each step of a program as a line of text."""
+    lines = []
+    for operation, result, *arguments in program["steps"]:
+        shape = " x ".join(map(str, program["shapes"][result])) or "number"
+        lines.append(f"{result} = {operation}({', '.join(map(str, arguments))})  # {shape}")
+    return lines
+
+
+def picture_nets():
+    """Return the linear model and the MLP of the course, for pictures of ten classes."""
+    models = {"linear": refnet.linear_classifier(), "mlp": refnet.mlp()}
+    return {name: net(model, 784, 64, 100, "sgd") for name, model in models.items()}
+
+
+def samples():
+    """Return the embedded pictures by the name of their set: bytes, mean and spread."""
+    found = {"clothes": packed(refnet.FashionMNIST)}
+    with suppress(TypeError):  # a refnet whose MNIST has no sample
+        found["digits"] = packed(refnet.MNIST)
+    return found
+
+
+def packed(kind):
+    """Return the embedded sample of a data set as the page unpacks it."""
+    train = kind(sample=True)
+    values = train.images.float()
+    halves = {"mean": values.mean().item(), "std": values.std().item()}
+    for name, part in (("train", train), ("test", kind(train=False, sample=True))):
+        labels = part.labels.numpy().astype(np.uint8).tobytes()
+        images = part.images.numpy().tobytes()
+        halves[name] = {"images": zipped(images), "labels": zipped(labels)}
+    return halves
+
+
+def zipped(data):
+    return text(gzip.compress(data, mtime=0))
+
+
 def contents():
     """Return programs and data of each live part, by its name."""
     picture = refnet.draw_text("OVERFIT", height=60, width=200)
     bits = np.packbits(picture > 128).tobytes()
+    clothes = refnet.FashionMNIST(sample=True)
+    asked, weights = graph()
+    first = [clothes.images[clothes.labels == c][0].numpy().tobytes() for c in CLOTHES]
     return {
-        "overfit": {
-            "programs": overfit_nets(),
-            "data": {"overfit": base64.b64encode(bits).decode()},
+        "overfit": {"programs": overfit_nets(), "data": {"overfit": text(bits)}},
+        "xor": {"programs": xor_nets(), "data": {}},
+        "descent": {"programs": {"step": descent()}, "data": DESCENT},
+        "graph": {"programs": {"predict": asked}, "data": {"weights": weights}},
+        "digits": {"programs": picture_nets(), "data": {}},
+        "filter": {
+            "programs": {"convolve": convolution()},
+            "data": {"pictures": text(b"".join(first))},
         },
     }
+
+
+def text(data):
+    """Return bytes as letters that a script can hold."""
+    return base64.b64encode(data).decode()

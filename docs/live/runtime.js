@@ -52,6 +52,7 @@ class Runtime {
   }
 
   load(program) {
+    this.free.clear(); // what another program no longer needs, it will write to in its next step
     return new Loaded(this, program);
   }
 }
@@ -191,9 +192,10 @@ class Loaded {
     const place = this.places[name];
     if (count(this.shapes[name]) === 1) return { place, row: 0, column: 0, whole: true };
     const [rows, columns] = asTable(this.shapes[name]);
+    if (rows === M && columns === N) return { place, row: N, column: 1, whole: true };
     const row = rows === 1 ? 0 : columns;
     const column = columns === 1 ? 0 : 1;
-    return { place, row, column, whole: rows === M && columns === N };
+    return { place, row, column, whole: false };
   }
 
   view(name, Type = Float32Array) {

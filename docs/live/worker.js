@@ -1,7 +1,19 @@
 // The worker's side of a live part: it trains in slices of time, and between them hears the page.
 // A task has begin(options), step(), show() and weights(); its file comes before this one.
 const SLICE = 50; // ms
-const training = { t: 0, goal: 0, rate: NaN, timer: 0, finish: null, sinceShown: 0, showing: 0 };
+const FAST = { steps: Infinity, wait: 0 };
+const training = {
+  t: 0, // steps done
+  goal: 0,
+  pace: FAST,
+  from: 0, // the step with which this run began, and the time that it has trained
+  trained: 0,
+  rate: NaN,
+  timer: 0,
+  finish: null, // the promise of this run
+  sinceShown: 0, // time trained since the last picture, and the time that a picture takes
+  showing: 0,
+};
 
 const show = () => {
   const before = performance.now();
@@ -19,20 +31,23 @@ const stop = () => {
 
 const slice = () => {
   try {
-    const from = training.t;
+    const { pace } = training;
+    const end = Math.min(training.goal, training.t + pace.steps);
     const begin = performance.now();
     let now = begin;
-    while (training.t < training.goal && now - begin < SLICE) {
+    while (training.t < end && now - begin < SLICE) {
       task.step();
       training.t += 1;
       now = performance.now();
     }
-    training.rate = (1000 * (training.t - from)) / Math.max(now - begin, 0.001);
+    training.trained += now - begin;
+    const { t, from, trained } = training;
+    if (trained > 2) training.rate = (1000 * (t - from)) / trained; // the clock ticks coarsely
     training.sinceShown += now - begin;
     const done = training.t >= training.goal;
-    if (done || training.sinceShown > 2 * training.showing) show();
+    if (done || pace.wait || training.sinceShown > 2 * training.showing) show();
     if (done) stop();
-    else training.timer = setTimeout(slice);
+    else training.timer = setTimeout(slice, pace.wait);
   } catch (error) {
     training.finish?.reject(error);
     training.finish = null;
@@ -49,9 +64,11 @@ const calls = {
     task.begin(options);
     show();
   },
-  run(steps) {
+  // A pace says how many steps come between two pictures, for what is too fast to see
+  run({ steps, pace = FAST }) {
     stop();
     training.goal = training.t + steps;
+    Object.assign(training, { pace, from: training.t, trained: 0 });
     return new Promise((resolve, reject) => {
       training.finish = { resolve, reject };
       slice();
