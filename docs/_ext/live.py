@@ -23,6 +23,7 @@ LIVE = Path(__file__).resolve().parents[1] / "live"
 sys.path.insert(0, str(LIVE))
 
 PARTS = ("overfit", "xor", "descent", "filter", "digits", "graph")
+VARIANTS = {"pair": ["first", "second"]}  # two boxes, of which the first leads
 WORKER = ("random.js", "runtime.js", "net.js")  # what every task needs, before it
 WITHOUT = "live parts: expected the compiler of the package ziglang, got none. "
 WITHOUT += "They are left out; `python -m pip install ziglang` brings them."
@@ -119,12 +120,14 @@ def visit_live(translator, node):
         folder = f"{root}/_static/live" if root else "_static/live"
         sizes = builder.app.live_samples
         values = {
-            "variant": node["variant"],
             "graph": builder.app.live_graph,
             "samples": {name: f"{folder}/samples-{name}.js" for name in sizes},
             "samples_size": f"{max(sizes.values()) / 1e6:.1f}",
         }
-        translator.body.append(builder.templates.render(template, values))
+        variants = VARIANTS.get(node["variant"], [node["variant"]])
+        boxes = [builder.templates.render(template, values | {"variant": v}) for v in variants]
+        around = '<div class="live-pair">{}</div>' if len(boxes) > 1 else "{}"
+        translator.body.append(around.format("\n".join(boxes)))
     raise nodes.SkipNode
 
 

@@ -9,6 +9,7 @@ class Box {
     this.part = part;
     this.source = REFNET_LIVE.parts[name];
     this.calls = new Map();
+    this.asked = 0;
     this.turns = 0;
     this.running = false;
     this.fresh = false; // whether the worker has been told what is chosen
@@ -37,7 +38,7 @@ class Box {
 
   call(call, argument) {
     if (!this.worker) this.employ();
-    const id = this.calls.size;
+    const id = this.asked++;
     return new Promise((resolve, reject) => {
       this.calls.set(id, { resolve, reject });
       this.worker.postMessage({ id, call, argument });
@@ -61,13 +62,13 @@ class Box {
       return;
     }
     const { resolve, reject } = this.calls.get(id);
-    this.calls.set(id, null);
+    this.calls.delete(id);
     if (problem) reject(new Problem(problem, { cause: message }));
     else resolve(result);
   }
 
   fail(word) {
-    for (const call of this.calls.values()) call?.reject(new Problem(word));
+    for (const call of this.calls.values()) call.reject(new Problem(word));
     this.calls.clear();
     this.worker.terminate();
     this.worker = null;

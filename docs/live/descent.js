@@ -59,9 +59,9 @@ class Descent {
   verdict({ trail, loss, t }, first) {
     if (loss > first) return "out";
     if (t < STEPS) return null;
-    if (loss < 0.01 * first) return "there";
     const [before, last, now] = trail.slice(-3).map(([w]) => w);
-    return (now - last) * (last - before) < 0 ? "zigzag" : "slow";
+    if ((now - last) * (last - before) < 0 && Math.abs(now - last) > 0.1) return "zigzag";
+    return loss < 0.01 * first ? "there" : "slow";
   }
 
   show(box, data) {

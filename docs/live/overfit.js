@@ -75,8 +75,9 @@ const drawnPicture = async (file) => {
 
 class Overfit {
   constructor(element) {
-    this.small = element.hasAttribute("data-small");
-    this.partner = null;
+    this.small = element.dataset.variant === "small";
+    const isFirst = element.dataset.variant === "first";
+    this.partner = isFirst ? element.parentElement.querySelector("[data-variant=second]") : null;
     this.file = null;
   }
 
@@ -87,9 +88,11 @@ class Overfit {
     for (const name of ["word", "activation", "range", "batch-norm", "seed"]) {
       box.control(name).addEventListener("change", () => {
         if (name === "word") this.file = null;
+        this.share(box, name);
         box.chosen();
       });
     }
+    box.control("steps").addEventListener("change", () => this.share(box, "steps"));
     box.control("picture")?.addEventListener("change", ({ target }) => {
       if (target.files[0]) this.take(box, target.files[0]);
     });
@@ -106,6 +109,21 @@ class Overfit {
   take(box, file) {
     this.file = file;
     box.chosen();
+    const second = this.partner?.liveBox;
+    if (second) second.part.take(second, file);
+  }
+
+  // Of two nets side by side the first has the controls that both go by
+  share(box, name) {
+    const second = this.partner?.liveBox;
+    if (!second || !["word", "seed", "steps"].includes(name)) return;
+    second.control(name).value = box.control(name).value;
+    if (name === "word") second.part.file = null;
+    if (name !== "steps") second.chosen();
+  }
+
+  before(action) {
+    this.partner?.liveBox?.press(action);
   }
 
   async options(box) {
