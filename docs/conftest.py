@@ -49,6 +49,7 @@ collect_ignore = [
     "conftest.py",
     "_ext",
     "figures",
+    "live",
     "_generated",
 ]
 
