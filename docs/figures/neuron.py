@@ -3,7 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-DENDRITES = ((0.80, 0.9), (0.45, 1.0), (0.15, 1.1), (-0.25, 1.1), (-0.65, 1.0))  # angle / pi, length
+DENDRITES = (
+    (0.80, 0.9),
+    (0.45, 1.0),
+    (0.15, 1.1),
+    (-0.25, 1.1),
+    (-0.65, 1.0),
+)  # angle / pi, length
 
 
 def draw_cell(axes):
