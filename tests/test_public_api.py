@@ -58,7 +58,8 @@ def test_the_trainer_takes_model_optimizer_loss_and_device():
     names = list(inspect.signature(refnet.Trainer).parameters)
     assert names[:4] == ["model", "optimizer", "loss", "device"]
     fit = inspect.signature(refnet.Trainer.fit).parameters
-    assert list(fit)[1:] == ["train", "validation", "epochs", "checkpoint", "resume"]
+    expected = ["train", "validation", "epochs", "checkpoint", "resume", "callback"]
+    assert list(fit)[1:] == expected
     assert fit["epochs"].default == 5
     steps = inspect.signature(refnet.Trainer.fit_steps).parameters
     assert list(steps)[1:5] == ["batches", "steps", "validation", "every"]

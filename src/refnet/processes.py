@@ -120,6 +120,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.seen = 0
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignal":
         main = threading.current_thread() is threading.main_thread()
@@ -135,6 +136,11 @@ class StopSignal:
         if self.seen:
             self.stop()
         self.seen = number
+        if hasattr(signal, "SIGCHLD"):
+            # spawned workers of a DataLoader end at Ctrl-C, too, and its handler for that would
+            # raise in the middle of a step; the loader finds out when it waits for them
+            before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._before.setdefault(signal.SIGCHLD, before)
 
     def stop(self) -> None:
         """Raise what ends the program: KeyboardInterrupt, or SystemExit(143) for SIGTERM."""
