@@ -1,4 +1,4 @@
-"""A run in several processes: shared out by page and file, told as it goes, summed up at the end."""
+"""A run in several processes: shared out by page and file, told as it goes, summed up at last."""
 
 import os
 import shutil
