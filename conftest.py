@@ -28,7 +28,10 @@ LONGEST = (
     "tests/site/test_films.py",
 )
 # Tests that share nothing: they go to whichever process is free, and fill the gaps at the end
-SHARED_OUT = ("tests/site/test_pages.py",)
+SHARED_OUT = (
+    "tests/test_downloads.py::test_the_script_of_a_page_runs",
+    "tests/site/test_pages.py",
+)
 
 
 def place(nodeid):

@@ -20,7 +20,7 @@ def fault(root, work):
                 file.write(bytes(2**20))
         except OSError as error:
             reason = f"{folder}: expected a folder to write into, got {error.strerror}."
-            return f"{reason} Make room there, or copy the repository to a place of your own."
+            return f"{reason} Copy the repository to a folder of your own, on a disk with room."
     free = shutil.disk_usage(work).free
     if free < NEEDED and not (work / "torch").exists():
         reason = f"{work}: expected 2 GB of free disk for the packages, got {free / 2**30:.1f} GB."
