@@ -10,8 +10,9 @@ from importlib.metadata import version
 from refnet import by_hand
 from refnet.data.datasets import MNIST, XOR, ArrayDataset, FashionMNIST
 from refnet.data.idx import read_idx
-from refnet.data.images import ImagePixels, draw_text
+from refnet.data.images import ImagePixels
 from refnet.data.loader import Loader, Normalize, RandomSampler, Rescale, SequentialSampler
+from refnet.data.words import draw_text
 from refnet.devices import all_devices, choose_device, seed_everything
 from refnet.errors import (
     CheckpointError,
