@@ -1,15 +1,17 @@
 """Every prompt of every page runs: one pytest item each, with its own line number.
 
-On a page, code is a fence ```python or ```pycon of `>>>` prompts; all prompts of a page share one
-namespace. Floats are compared by rounding: a page's 0.84 holds for all results that round to it.
+On a page, code is a fence ```python of `>>>` prompts (docs/_ext/fences.py reads it and refuses what
+would not run); all prompts of a page share one namespace. Floats are compared by rounding: a page's
+0.84 holds for all results that round to it.
 Comments of MyST directly above a fence (readers do not see them) say what is special about it:
 
     % needs-data             needs the real Fashion-MNIST; skipped, with the reason, without it
     % tolerance 0.02: why    floats may differ by this much on top of rounding
 
 REFNET_DEVICE names the device (cpu if unset). REFNET_REQUIRE_DATA=1 makes missing data a failure.
-A run of all pages checks that no prompt was left out and that the counts in prompts.json have not
-fallen; REFNET_RECORD_PROMPTS=1 writes the counts of a full run (docs and src) there.
+A run of all pages checks that each has as many prompts as prompts.json says, no fewer and no more;
+REFNET_RECORD_PROMPTS=1 writes the counts of a full run (docs and src) there. Several processes
+(pytest-xdist) take whole pages: `-n 2 --dist loadfile`.
 """
 
 import ast
@@ -37,7 +39,8 @@ from fences import Fence, PageError, read  # noqa: E402 - it lies beside the ext
 RECORD = DOCS / "prompts.json"
 FOLDERS = {"docs": DOCS, "docstrings": DOCS.parent / "src"}
 COUNTS = pytest.StashKey[Counter]()
-REFUSED = pytest.StashKey[str]()
+WRONG = pytest.StashKey[str]()
+RENEW = "python -m tox run -e record"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FLOAT = re.compile(r"[+-]?(?:\d*\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)")
 
@@ -186,49 +189,54 @@ def pytest_collection_modifyitems(session, config, items):
     config.stash[COUNTS] = counts
     if session.testsfailed:  # a file could not be collected, and that is reported already
         return
-    try:
-        full = [name for name, folder in FOLDERS.items() if is_full(config, folder)]
-        check_counts(counts, full, record=os.environ.get("REFNET_RECORD_PROMPTS") == "1")
-    except pytest.UsageError as error:
-        if not hasattr(config, "workerinput"):
-            raise
-        items.clear()  # of several processes, one that raises here would pass for one that died
-        config.stash[REFUSED] = str(error)
-
-
-def pytest_sessionfinish(session):
-    """Of several processes, tell the first what was counted; there, end with what was refused."""
-    config = session.config
-    if hasattr(config, "workerinput"):
-        config.workeroutput["prompts"] = dict(config.stash.get(COUNTS, {}))
-        config.workeroutput["refused"] = config.stash.get(REFUSED, None)
-    elif config.stash.get(REFUSED, None):
-        session.exitstatus = pytest.ExitCode.USAGE_ERROR
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node):
-    told = getattr(node, "workeroutput", {})
-    node.config.stash[COUNTS] = Counter(told.get("prompts"))
-    if told.get("refused"):
-        node.config.stash[REFUSED] = told["refused"]
+    full = [name for name, folder in FOLDERS.items() if is_full(config, folder)]
+    wrong = check_counts(counts, full, record=os.environ.get("REFNET_RECORD_PROMPTS") == "1")
+    if hasattr(config, "workeroutput"):  # one of several processes, which all collect the same
+        config.workeroutput["prompts"] = [dict(counts), wrong]
+    elif wrong:
+        raise pytest.UsageError(wrong)
 
 
 def check_counts(counts, full, record):
-    """Refuse another count of prompts than is recorded; or record what is there."""
+    """Return which page has another count of prompts than is recorded; or record what is there."""
     before = json.loads(RECORD.read_text(encoding="utf-8"))
     kept = {n: c for n, c in before.items() if ("docs" if n.endswith(".md") else n) not in full}
     now = {n: c for n, c in counts.items() if ("docs" if n.endswith(".md") else n) in full}
     if record:
         RECORD.write_text(json.dumps(kept | now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        return
+        return ""
     for name in sorted(now.keys() | before.keys() - kept.keys()):
         if name not in before or now.get(name, 0) != before[name]:
-            raise pytest.UsageError(
+            return (
                 f"{name}: expected {before.get(name, 'a record of its')} prompts, got "
-                f"{now.get(name, 0)}. If that is meant, run `REFNET_RECORD_PROMPTS=1 python -m "
-                f"pytest --collect-only -q` and commit docs/{RECORD.name}."
+                f"{now.get(name, 0)}. If that is meant, run `{RENEW}` and commit "
+                f"docs/{RECORD.name}."
             )
+    return ""
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node):
+    """Take the counts from a process that ran prompts."""
+    counts, wrong = getattr(node, "workeroutput", {}).get("prompts", ({}, ""))
+    node.config.stash[COUNTS] = Counter(counts)
+    node.config.stash[WRONG] = wrong
+
+
+def pytest_sessionfinish(session):
+    """Fail a run in several processes that found another count of prompts than is recorded."""
+    if session.config.stash.get(WRONG, ""):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def pytest_configure(config):
+    """Refuse to spread the prompts of one page over several processes."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "load":
+        do = "Add `--dist loadfile`."
+        raise pytest.UsageError(
+            f"the prompts of a page share one namespace, expected them in one "
+            f"process, got --dist load. {do}"
+        )
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -237,5 +245,5 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("prompts")
         for name, count in sorted(counts.items()):
             terminalreporter.line(f"{count:6d}  {name}")
-    if config.stash.get(REFUSED, None):
-        terminalreporter.line(f"ERROR: {config.stash[REFUSED]}", red=True)
+    if config.stash.get(WRONG, ""):
+        terminalreporter.line(f"ERROR: {config.stash[WRONG]}", red=True)
