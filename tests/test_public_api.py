@@ -12,8 +12,8 @@ import refnet
 SIGNATURES = {
     "XOR": "()",
     "ArrayDataset": "(x, y)",
-    "FashionMNIST": "(root=None, train=True, *, download=True, sample=False)",
-    "MNIST": "(root=None, train=True, *, download=True)",
+    "FashionMNIST": "(root=None, train=True, *, download=True, sample=False, or_sample=False)",
+    "MNIST": "(root=None, train=True, *, download=True, sample=False, or_sample=False)",
     "read_idx": "(path)",
     "draw_text": "(text='OVERFIT', height=300, width=1000)",
     "ImagePixels": "(image)",
