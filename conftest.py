@@ -112,6 +112,7 @@ class Progress:
         rest = "".join(f", {count} {name}" for name, count in sorted(self.outcomes.items()))
         minutes, seconds = divmod(round(now - self.start), 60)
         self.terminal.write_line(f"{self.done:,} of {total:,} done{rest}, {minutes}:{seconds:02d}")
+        self.terminal.flush()
 
 
 def pytest_terminal_summary(terminalreporter):

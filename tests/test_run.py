@@ -33,6 +33,7 @@ def project(tmp_path):
 def run(project, *options, processes=2):
     """Run pytest on the project and return its exit code and what it printed."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", str(processes)]
+    command += ["--dist", "loadfile"]
     done = subprocess.run(
         [*command, *options], cwd=project, capture_output=True, encoding="utf-8", timeout=300
     )
@@ -81,6 +82,7 @@ def test_each_process_has_one_thread_of_torch(project):
     test = "import os\n\ndef test_threads():\n    assert os.environ['OMP_NUM_THREADS'] == '1'\n"
     (project / "tests" / "test_one.py").write_text(test)
     environment = {name: os.environ[name] for name in os.environ if "NUM_THREADS" not in name}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "tests"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n2", "tests"]
+    command += ["--dist", "loadfile"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stdout
