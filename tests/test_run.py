@@ -22,9 +22,9 @@ PAGE = "# P\n\n```python\n>>> a = 1\n```\n\n```python\n>>> a + 1\n2\n```\n"
 @pytest.fixture
 def project(tmp_path):
     """A project with this one's conftest.py files, and no test yet."""
-    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "_ext").mkdir(parents=True)
     (tmp_path / "tests").mkdir()
-    for name in ("conftest.py", "pyproject.toml", "docs/conftest.py"):
+    for name in ("conftest.py", "pyproject.toml", "docs/conftest.py", "docs/_ext/fences.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "docs" / "prompts.json").write_text("{}", encoding="utf-8")
     return tmp_path

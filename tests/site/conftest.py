@@ -22,7 +22,7 @@ BROWSERS = (
     "chrome",
     "microsoft-edge",
 )
-NO_BROWSER = "no Chromium: `apt-get install chromium`, or `playwright install --with-deps chromium`"
+NO_BROWSER = "no Chromium that can be driven: `apt-get install chromium libatomic1 fonts-noto-cjk`"
 NO_FONT = "no Chinese font: `apt-get install fonts-noto-cjk`"
 DOWNLOAD = (sys.executable, "-m", "playwright", "install", "--only-shell", "chromium")
 DOWNLOAD_SECONDS = 90
@@ -106,8 +106,8 @@ def browser(made_once):
     """One headless Chromium for all tests of a process."""
     try:
         playwright = sync_playwright().start()
-    except (OSError, Error) as error:  # a driver that is missing, or for another machine
-        skip_or_fail(f"Playwright's driver does not start: {type(error).__name__}: {error}")
+    except Exception as error:  # missing, or for another machine: it raises a plain Exception
+        skip_or_fail(f"{NO_BROWSER} (Playwright's driver: {error})")
     try:
         chromium = find_browser(playwright, made_once)
         yield chromium
