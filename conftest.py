@@ -90,8 +90,9 @@ class Progress:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self):
-        category, _, _ = yield
-        return category, "", ""  # counted, but no dot is printed
+        category, _, word = yield
+        kept = word if category in ("failed", "error") else ""  # the summary names them by it
+        return category, "", kept  # counted, but no dot is printed
 
     def pytest_runtest_logreport(self, report):
         if report.failed:

@@ -56,6 +56,7 @@ def test_a_failure_is_named_when_it_happens_and_counted(project):
     code, output = run(project, "tests")
     assert code == 1
     assert "FAILED tests/test_one.py::test_one (call)" in output
+    assert "\nFAILED tests/test_one.py::test_one - assert 1 == 2" in output
     assert "1 of 1 done, 1 failed, " in output
 
 
