@@ -16,7 +16,6 @@ from typing import ClassVar
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.errors import ExtensionError
-from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 LIVE = Path(__file__).resolve().parents[1] / "live"
@@ -94,7 +93,6 @@ def write_scripts(app):
     if not app.live_parts:
         if os.environ.get("REFNET_REQUIRE_LIVE") == "1":
             raise ExtensionError(WITHOUT)
-        logging.getLogger(__name__).info(WITHOUT)
         print(WITHOUT)
         return
     folder = Path(app.outdir, "_static", "live")

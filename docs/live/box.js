@@ -36,8 +36,13 @@ class Box {
 
   // ---------------------------------------------------------------- the worker
 
-  call(call, argument) {
+  async call(call, argument) {
     if (!this.worker) this.employ();
+    await this.begun;
+    return this.send(call, argument);
+  }
+
+  send(call, argument) {
     const id = this.asked++;
     return new Promise((resolve, reject) => {
       this.calls.set(id, { resolve, reject });
@@ -52,8 +57,7 @@ class Box {
     this.worker.onmessage = ({ data }) => this.hear(data);
     this.worker.onerror = () => this.fail("unable");
     const { programs, data } = this.source;
-    this.begun = this.call("begin", { wasm: REFNET_LIVE.kernels, programs, data });
-    this.begun.catch(() => {});
+    this.begun = this.send("begin", { wasm: REFNET_LIVE.kernels, programs, data });
   }
 
   hear({ show, id, result, problem, message }) {
@@ -228,6 +232,8 @@ const paint = (canvas, pixels, width, height) => {
   context.putImageData(image, 0, 0);
 };
 
+const MOST = 20000; // losses that a curve keeps
+
 // A line of losses over the steps, from the top (the first loss) down to 0
 class Curve {
   constructor(canvas) {
@@ -240,10 +246,9 @@ class Curve {
     this.draw();
   }
 
-  add(t, loss) {
-    if (!Number.isFinite(loss)) return;
-    this.points.push([t, loss]);
-    if (this.points.length > 600) this.points = this.points.filter((_, i) => i % 2 === 0);
+  add(points) {
+    this.points = this.points.concat(points.filter(([, loss]) => Number.isFinite(loss)));
+    if (this.points.length > MOST) this.points = this.points.filter((_, i) => i % 2 === 0);
     this.draw();
   }
 
@@ -255,12 +260,14 @@ class Curve {
     if (points.length < 2) return;
     const context = canvas.getContext("2d");
     const [end] = points[points.length - 1];
-    const top = Math.max(...points.map(([, loss]) => loss));
+    const top = points.reduce((most, [, loss]) => Math.max(most, loss), 0);
     const room = 3 * scale;
     context.strokeStyle = getComputedStyle(canvas).color;
-    context.lineWidth = 2 * scale;
+    context.lineWidth = scale;
     context.beginPath();
-    for (const [t, loss] of points) {
+    const stride = Math.ceil(points.length / (2 * canvas.width)); // more could not be seen
+    for (let i = 0; i < points.length; i += stride) {
+      const [t, loss] = points[i];
       const down = room + (canvas.height - 2 * room) * (1 - loss / top);
       context.lineTo((canvas.width * t) / end, down);
     }

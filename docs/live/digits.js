@@ -203,13 +203,13 @@ class Digits {
     return Number(box.control("steps").value);
   }
 
-  show(box, { t, loss, accuracy, epoch, mistakes, p }) {
-    if (t) this.curve.add(t, loss);
+  show(box, { t, losses, accuracy, epoch, mistakes, p, over }) {
+    this.curve.add(losses);
     box.write("accuracy", accuracy.toFixed(3));
     box.write("epoch", String(epoch));
     if (p) this.showBars(p);
     else if (this.image) this.judge(box, this.image);
-    if (!box.running || t % 200 < 50) this.showMistakes(box, t ? mistakes : []);
+    if (over) this.showMistakes(box, t ? mistakes : []);
   }
 
   showMistakes(box, mistakes) {

@@ -28,6 +28,8 @@ const mixedSeed = (seed, epoch) => {
 };
 
 const task = {
+  keepsLosses: true,
+
   prepare(module, programs) {
     this.module = module;
     this.programs = programs;

@@ -101,7 +101,7 @@ class Overfit {
       event.preventDefault();
       if (event.dataTransfer.files[0]) this.take(box, event.dataTransfer.files[0]);
     });
-    this.show(box, { picture: new Uint8ClampedArray(WIDTH * HEIGHT).fill(128), t: 0 });
+    this.show(box, { picture: new Uint8ClampedArray(WIDTH * HEIGHT).fill(128) });
     box.chosen();
     if (this.small) this.runOnce(box);
   }
@@ -146,9 +146,9 @@ class Overfit {
     this.curve?.clear();
   }
 
-  show(box, { picture, t, loss }) {
+  show(box, { picture, losses = [] }) {
     paint(this.output, picture, WIDTH, HEIGHT);
-    if (t) this.curve?.add(t, loss);
+    this.curve?.add(losses);
   }
 
   // On the front page: once, when it comes into view, unless the reader wants no motion

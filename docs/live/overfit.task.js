@@ -7,6 +7,8 @@ const roundHalfToEven = (v) => {
 const LR = 0.003;
 
 const task = {
+  keepsLosses: true,
+
   prepare(module, programs) {
     this.module = module;
     this.programs = programs;

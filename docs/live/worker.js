@@ -11,13 +11,16 @@ const training = {
   rate: NaN,
   timer: 0,
   finish: null, // the promise of this run
+  losses: [], // of the steps since the last picture
   sinceShown: 0, // time trained since the last picture, and the time that a picture takes
   showing: 0,
 };
 
-const show = () => {
+const show = (over = true) => {
   const before = performance.now();
-  postMessage({ show: { ...task.show(), t: training.t, rate: training.rate } });
+  const { t, rate, losses } = training;
+  postMessage({ show: { ...task.show(), t, rate, losses, over } });
+  training.losses = [];
   training.showing = performance.now() - before;
   training.sinceShown = 0;
 };
@@ -38,6 +41,7 @@ const slice = () => {
     while (training.t < end && now - begin < SLICE) {
       task.step();
       training.t += 1;
+      if (task.keepsLosses) training.losses.push([training.t, task.net.loss]);
       now = performance.now();
     }
     training.trained += now - begin;
@@ -45,7 +49,7 @@ const slice = () => {
     if (trained > 2) training.rate = (1000 * (t - from)) / trained; // the clock ticks coarsely
     training.sinceShown += now - begin;
     const done = training.t >= training.goal;
-    if (done || pace.wait || training.sinceShown > 2 * training.showing) show();
+    if (done || pace.wait || training.sinceShown > 2 * training.showing) show(done);
     if (done) stop();
     else training.timer = setTimeout(slice, pace.wait);
   } catch (error) {
@@ -60,7 +64,7 @@ const calls = {
   },
   reset(options) {
     stop();
-    Object.assign(training, { t: 0, goal: 0, rate: NaN });
+    Object.assign(training, { t: 0, goal: 0, rate: NaN, losses: [] });
     task.begin(options);
     show();
   },
