@@ -37,7 +37,7 @@ _OF_NUMBERS = {  # losses of torch whose targets are numbers, and no class indic
     *("binary_cross_entropy", "BCELoss", "kl_div", "KLDivLoss"),
     *("binary_cross_entropy_with_logits", "BCEWithLogitsLoss"),
 }
-_FAR = 10  # times the loss of guessing, at which a first loss is far above it
+_FAR = 30  # times the loss of guessing, at which a first loss is far above it
 _NAMED = 5  # names of parameters in a sentence
 
 
