@@ -80,10 +80,6 @@ def tuned_reaches_089_and_the_recipe_does_not(at, i):
     return at("tuned", "test_accuracy")[i] >= 0.89 > at("recipe", "test_accuracy")[i]
 
 
-def lenet_reaches_088(at, i):
-    return at("lenet", "test_accuracy")[i] >= 0.88
-
-
 def batch_norm_is_better_at_each_rate(at, i):
     return all(at("batch norm", f"lr {lr}")[i] > at("plain", f"lr {lr}")[i] for lr in RATES)
 
@@ -130,13 +126,6 @@ CLAIMS = {
         },
         "seeds": SEEDS,
         "holds": tuned_reaches_089_and_the_recipe_does_not,
-    },
-    "lenet": {
-        "claim": "LeNet reaches 0.88 in 5 epochs.",
-        "run": example,
-        "settings": {"lenet": {"name": "lenet.py", "epochs": 5, "batch_size": 64, "lr": 0.001}},
-        "seeds": SEEDS,
-        "holds": lenet_reaches_088,
     },
     "batch-norm": {
         "claim": "After one epoch batch normalization is ahead at each learning rate.",
