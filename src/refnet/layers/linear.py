@@ -93,7 +93,7 @@ class Linear(nn.Module):
         do = "Make in_features equal to the last dimension of the input."
         if len(shape) > 2 and math.prod(shape[1:]) == self.in_features:
             do = "Flatten each sample first: x.flatten(1)."
-        elif len(shape) > 1 and math.prod(shape) == self.in_features:
+        elif math.prod(shape) == self.in_features:
             do = (
                 "One sample is a batch of one: give the whole net x[None], "
                 "or this layer x[None].flatten(1)."
