@@ -249,7 +249,7 @@ def decision_boundary(
     x : Tensor, shape (N, 2)
         Samples, drawn in the colour of their label; the first column goes to the right.
     labels : Tensor, shape (N,), int64
-    margin : float, above 0
+    margin : float, 0 or more
         How far around the samples, in units of x.
 
     Examples
