@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from refnet import init
+from refnet.layers import init
 from refnet.layers.linear import Linear
 from refnet.layers.sequential import Sequential
 
