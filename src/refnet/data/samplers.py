@@ -44,8 +44,6 @@ class SequentialSampler:
     [[0, 1], [2, 3], [4]]
     """
 
-    shares_batches = True  # of several processes each is given its part of a batch by the sampler
-
     def __init__(self, n: Any, batch_size: int) -> None:
         self.n = _size("SequentialSampler", n)
         self.batch_size = check_int("SequentialSampler", "batch_size", batch_size, 1)
@@ -94,8 +92,6 @@ class RandomSampler:
     >>> [len(batch) for batch in sampler], first == [batch.tolist() for batch in sampler]
     ([2, 2, 1], False)
     """
-
-    shares_batches = True  # of several processes each is given its part of a batch by the sampler
 
     def __init__(self, n: Any, batch_size: int, seed: int = 0, drop_last: bool = False) -> None:
         self.n, self.epoch, self.drop_last = _size("RandomSampler", n), 0, bool(drop_last)
