@@ -25,7 +25,7 @@ from refnet.devices import describe
 LAB = Path(__file__).resolve().parent
 OUT = LAB.parent / "docs" / "results"
 CLAIMS = {}
-for part in ("small", "fashion", "overfit"):
+for part in ("small", "fashion", "overfit", "pages"):
     CLAIMS |= runpy.run_path(str(LAB / "claims" / f"{part}.py"))["CLAIMS"]
 
 

@@ -411,7 +411,9 @@ def test_an_empty_history_is_named():
 
 def test_missing_opencv_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)  # an import of it fails
-    with pytest.raises(ImportError, match=r"expected OpenCV, got .*pip install opencv-python"):
+    with pytest.raises(
+        ImportError, match=r"expected OpenCV, got .*pip install opencv-python-headless"
+    ):
         plots.write_png(np.zeros((4, 4), np.uint8), tmp_path / "a.png")
 
 

@@ -1,13 +1,12 @@
-"""The trainer on a GPU: the step as a CUDA graph, the plain step and the floors, interleaved.
+"""The trainer on a GPU, beside the matrix products of its steps alone, interleaved.
 
     python lab/bench/gpu.py [--device cuda] [--steps 20000] [--rounds 5] [--write]
 
 Rows of OVERFIT (2-64-256-64-2, cos, batch 1024, Adam), with its stream drawn on the device, and of
-the MLP (784-256-10, batch 64, SGD), five epochs over random images of Fashion-MNIST's size: each by
-replays of a graph, and by plain steps. The floors beside them: one launch of an empty graph for
-each step, and the matrix products of the step alone, of forward and backward pass, in one graph.
-Before that both nets learn 500 steps on the CPU too, and the weights are compared. With --device
-cpu all rows run without graphs, to try this script.
+the MLP (784-256-10, batch 64, SGD), five epochs over random images of Fashion-MNIST's size. The
+floor beside each: the matrix products of its steps alone, of forward and backward pass. Before
+that both nets learn 500 steps on the CPU too, and the weights are compared. With --device cpu all
+rows run there, to try this script.
 """
 
 import argparse
@@ -22,7 +21,6 @@ from trainer import mlp_data, mlp_trainer, overfit_trainer
 
 import refnet
 
-BARS = {"overfit graph": 8.0, "mlp graph": 2.0}  # seconds on one H100, for 100,000 steps; 5 epochs
 AGREE = 500  # steps on both devices
 TOLERANCE = 1e-3  # of a weight after those: float32 sums in another order, carried on by each step
 
@@ -46,40 +44,21 @@ def difference(device: str, samples: int) -> dict[str, float]:
     return apart
 
 
-def products(device: str, batch: int, sizes: list[int]) -> Callable[[], None]:
-    """Return the products of one step of a net of these sizes: outputs and gradients."""
+def products(device: str, batch: int, sizes: list[int], steps: int) -> Callable[[], None]:
+    """Return the products of the steps of a net of these sizes: outputs and gradients."""
     x = [torch.rand(batch, n, device=device) for n in sizes]
     w = [torch.rand(n, m, device=device) for m, n in itertools.pairwise(sizes)]
 
-    def step() -> None:
-        for n, weight in enumerate(w):
-            torch.mm(x[n], weight.t())  # (N, D) @ (D, O)
-            torch.mm(x[n + 1].t(), x[n])  # (O, N) @ (N, D)
-            if n:
-                torch.mm(x[n + 1], weight)  # (N, O) @ (O, D)
-
-    return step
-
-
-def repeated(device: str, steps: int, step: Callable[[], None] | None) -> Callable[[], None]:
-    """Return ``steps`` replays of ``step`` in a graph, of one tiny kernel if there is none."""
-    cell = torch.zeros(1, device=device)
-    once = step or (lambda: cell.add_(1))  # type: ignore[func-returns-value]
-    once()
-    replay = once
-    if device != "cpu":
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            once()
-        replay = graph.replay
-
     def loop() -> None:
         for _ in range(steps):
-            replay()
+            for n, weight in enumerate(w):
+                torch.mm(x[n], weight.t())  # (N, D) @ (D, O)
+                torch.mm(x[n + 1].t(), x[n])  # (O, N) @ (N, D)
+                if n:
+                    torch.mm(x[n + 1], weight)  # (N, O) @ (O, D)
         if device != "cpu":
             torch.cuda.synchronize()
 
-    loop.keeps = once  # type: ignore[attr-defined]  # its tensors: a graph knows but addresses
     return loop
 
 
@@ -96,26 +75,23 @@ def main(
         verdict = "agree" if value <= TOLERANCE else "DIFFER"
         print(f"{name}: after {AGREE} steps the weights {verdict} with the CPU's, by {value:.1e}")
     loader = mlp_data(samples)[2].to(device)
-    rows: dict[str, Callable[[], object]] = {}
-    for graph in (True, False):
-        kind = "graph" if graph else "plain"
-        overfit, stream = overfit_trainer(device, graph)
-        mlp = mlp_trainer(device, graph)  # a fit ends by reading its sums, and so waits
-        rows[f"overfit {kind}"] = functools.partial(overfit.fit_steps, stream, steps)
-        rows[f"mlp {kind}"] = functools.partial(mlp.fit, loader, epochs=5)
-    rows["overfit launches"] = repeated(device, steps, None)
-    rows["mlp launches"] = repeated(device, 5 * len(loader), None)
-    rows["overfit products"] = repeated(device, steps, products(device, 1024, [2, 64, 256, 64, 2]))
-    rows["mlp products"] = repeated(device, 5 * len(loader), products(device, 64, [784, 256, 10]))
+    overfit, stream = overfit_trainer(device)
+    mlp = mlp_trainer(device)  # a fit ends by reading its sums, and so waits
+    rows: dict[str, Callable[[], object]] = {
+        "overfit trainer": functools.partial(overfit.fit_steps, stream, steps),
+        "overfit products": products(device, 1024, [2, 64, 256, 64, 2], steps),
+        "mlp trainer": functools.partial(mlp.fit, loader, epochs=5),
+        "mlp products": products(device, 64, [784, 256, 10], 5 * len(loader)),
+    }
     times = interleave({name: timed(call) for name, call in rows.items()}, rounds)
     summary = {}
     for name, values in times.items():
         net = name.split()[0]
         scale = 100_000 / steps if net == "overfit" else 1.0
         row = spread([scale * seconds for seconds in values])
-        summary[name] = {"seconds": row, f"by {net} graph": ratio(values, times[f"{net} graph"])}
-        bar = f", bar <= {BARS[name]:.1f} s" if name in BARS and device != "cpu" else ""
-        print("{:<20}{median:>9.3f} s  {min:.3f}..{max:.3f}{}".format(name, bar, **row))
+        beside = ratio(values, times[f"{net} products"])
+        summary[name] = {"seconds": row, f"by {net} products": beside}
+        print("{:<20}{median:>9.3f} s  {min:.3f}..{max:.3f}".format(name, **row))
     sizes = {"steps": steps, "samples": samples, "overfit_seconds_for": 100_000, "mlp_epochs": 5}
     result = {**circumstances(rounds, device), **sizes, "difference": apart, "summary": summary}
     if keep:

@@ -20,9 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from refnet.data.datasets import ArrayDataset
-from refnet.data.loader import Loader
-from refnet.data.samplers import RandomSampler
-from refnet.data.transforms import Normalize
+from refnet.data.loader import Loader, Normalize, RandomSampler
 
 N, D, BATCH = 60_000, 784, 64
 MEAN, STD = 72.94, 90.02  # of Fashion-MNIST's pixels

@@ -29,10 +29,10 @@ BARS = [  # row, beside which, at most so many times as long
 ]
 
 
-def mlp_trainer(device: str = "cpu", graph: bool = True) -> refnet.Trainer:
+def mlp_trainer(device: str = "cpu") -> refnet.Trainer:
     model = refnet.mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    return refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph)
+    return refnet.Trainer(model, optimizer, device=device, verbose=False)
 
 
 def mlp_data(samples: int) -> tuple[Tensor, Tensor, refnet.Loader]:
@@ -44,7 +44,7 @@ def mlp_data(samples: int) -> tuple[Tensor, Tensor, refnet.Loader]:
 
 
 def overfit_trainer(
-    device: str = "cpu", graph: bool = True
+    device: str = "cpu",
 ) -> tuple[refnet.Trainer, Iterator[tuple[Tensor, Tensor]]]:
     """Return a trainer of OVERFIT, and its endless stream, drawn on the device."""
     picture = refnet.ImagePixels(refnet.draw_text())
@@ -52,7 +52,7 @@ def overfit_trainer(
     model = refnet.overfit_net("cos")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     stream = ((scale(x), y) for x, y in picture.batches(1024, seed=0, device=device))
-    trainer = refnet.Trainer(model, optimizer, device=device, verbose=False, graph=graph)
+    trainer = refnet.Trainer(model, optimizer, device=device, verbose=False)
     return trainer, stream
 
 

@@ -25,7 +25,7 @@ from refnet.errors import (
     sentence,
     written_whole,
 )
-from refnet.training.batches import evaluating
+from refnet.training.trainer import evaluating
 
 
 def export(model: nn.Module, example: Tensor, path: str | Path) -> Path:

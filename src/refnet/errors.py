@@ -104,7 +104,12 @@ def check_path(where: str, name: str, value: object) -> Path:
     if not os.fspath(value) or "\0" in os.fspath(value):
         do = f"Name a file or folder for {name}."
         raise ValueError(sentence(where, f"{name} to be a path", repr(value), do))
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        got = f"{value!r}, and no such home folder"
+        do = f"Write the whole path for {name}, from / on."
+        raise ValueError(sentence(where, f"{name} to be a path", got, do)) from error
 
 
 def what_failed(error: OSError) -> str:

@@ -19,7 +19,6 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Subse
 
 import refnet
 from refnet import Loader, RandomSampler, SequentialSampler, Trainer
-from refnet.training.batches import Stream
 
 COUNTS = (1, 7, 100, 10_000)
 
@@ -180,13 +179,17 @@ LOADERS = {
 @pytest.mark.parametrize("kind", LOADERS)
 def test_each_sample_goes_to_one_process(monkeypatch, kind):
     samples, model = data(8), torch.nn.Linear(4, 3)
+    run = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), device="cpu")
+    run.world = 2
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     seen = []
     for rank in (0, 1):
         monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
         torch.manual_seed(0)  # all processes draw the same order
-        seen += [x for x, _ in Stream(LOADERS[kind](samples), model, torch.device("cpu"))]
+        run.rank = rank
+        loader = LOADERS[kind](samples)
+        seen += [x for x, _ in run._checked(loader, loader)]
     assert sorted(torch.cat(seen).tolist()) == sorted(samples.x.tolist())
 
 

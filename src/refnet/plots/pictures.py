@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from refnet.errors import check_number, check_path, sentence, written_whole
-from refnet.training.batches import evaluating
+from refnet.training.trainer import evaluating
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
