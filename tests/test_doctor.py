@@ -114,3 +114,27 @@ def test_doctor_runs_as_a_program():
     result = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+
+
+def run_doctor(**environment):
+    command = [sys.executable, "-m", "refnet", "doctor"]
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=100
+    )
+
+
+def test_doctor_prints_its_report_where_the_home_folder_is_missing(tmp_path):
+    for home in (tmp_path / "missing", tmp_path / "a file"):
+        (tmp_path / "a file").touch()
+        result = run_doctor(HOME=str(home), XDG_CACHE_HOME=str(home / "cache"))
+        assert result.returncode == 0, result.stderr
+        assert "free disk:" in result.stdout
+        assert "to do:" in result.stdout
+
+
+def test_doctor_prints_its_report_where_refnet_data_names_no_folder_that_can_be():
+    result = run_doctor(REFNET_DATA="~nobody-of-this-name/data")
+    assert result.returncode == 1
+    assert "files of mnist:           unknown" in result.stdout
+    assert "broken:                   REFNET_DATA: expected" in result.stdout
+    assert result.stdout.count("REFNET_DATA: expected") == 1

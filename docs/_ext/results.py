@@ -136,7 +136,7 @@ class Result(SphinxRole):
         path = Path(self.env.srcdir, "results", f"{name}.json")
         try:
             if not path.exists():
-                raise ValueError(f"expected a file {path}. Run examples/results.py or bench/.")
+                raise ValueError(f"expected a file {path}. Run lab/results.py or lab/bench/.")
             self.env.note_dependency(str(path))
             content = json.loads(path.read_text(encoding="utf-8"))
             text = in_style(find({**content, **content.get("summary", {})}, keys), style)

@@ -176,16 +176,16 @@ def _to_disk(path: Path, flags: int) -> None:
         os.close(handle)
 
 
-def how_to_make_a_tensor(x: object, kind: torch.dtype | None = None) -> str:
+def how_to_make_a_tensor(x: object, kind: torch.dtype | None = None, name: str = "x") -> str:
     """Return what makes a tensor of dtype ``kind`` out of ``x``, as the advice of a sentence."""
     if isinstance(x, Mapping) and x:
-        return f"Give one tensor of it, e.g. x[{next(iter(x))!r}]."
+        return f"Give one tensor of it, e.g. {name}[{next(iter(x))!r}]."
     if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x):
         shapes = {getattr(part, "shape", None) for part in x}
         if len(shapes) > 1:
-            return "Of a batch (x, y) give x alone: x[0]."
-        return "Make one batch of them: torch.stack(x)."
-    array = "x.to_numpy()" if hasattr(x, "to_numpy") else "x"
+            return f"Of a batch (x, y) give x alone: {name}[0]."
+        return f"Make one batch of them: torch.stack({name})."
+    array = f"{name}.to_numpy()" if hasattr(x, "to_numpy") else name
     return f"Convert it first, e.g. torch.as_tensor({array}, dtype={kind or torch.float32})."
 
 

@@ -205,6 +205,17 @@ WIDTH = "Make num_features equal to the last dimension of the input."
             "input of shape (N, 5), got (8, 3, 5). Give one row for each place: x.flatten(0, -2).",
         ),
         (
+            torch.zeros(8, 5, 2, 2, 4),
+            ValueError,
+            "input of shape (..., 5), got (8, 5, 2, 2, 4). "
+            "For channels use torch.nn.BatchNorm3d(5).",
+        ),
+        (
+            torch.zeros(8, 5, 2, 2, 2, 4),
+            ValueError,
+            f"input of shape (..., 5), got (8, 5, 2, 2, 2, 4). {WIDTH}",
+        ),
+        (
             torch.zeros(5),
             ValueError,
             "input of shape (N, 5), got (5,). "

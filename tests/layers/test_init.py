@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from refnet import init
+from refnet.layers import init
 from refnet.layers.linear import Linear
 from refnet.layers.sequential import Sequential
 
@@ -251,13 +251,23 @@ def test_a_tensor_without_fans_is_refused(name, weight, error, words):
 
 
 @pytest.mark.parametrize(
-    "fill", [init.zeros_, lambda weight: init.normal_(weight, 0.01), init.he_uniform_]
+    ("where", "fill"),
+    [
+        ("zeros_", init.zeros_),
+        ("normal_", lambda weight: init.normal_(weight, 0.01)),
+        ("he_uniform_", init.he_uniform_),
+    ],
 )
-def test_a_layer_or_whole_numbers_in_place_of_a_weight_are_refused(fill):
-    with pytest.raises(TypeError, match=r"a torch.Tensor, got Linear. .*: layer.weight"):
-        fill(torch.nn.Linear(2, 2))
-    with pytest.raises(TypeError, match=r"floating-point tensor, got torch.int64. .*dtype=torch"):
+def test_a_layer_or_whole_numbers_in_place_of_a_weight_are_refused(where, fill):
+    with pytest.raises(TypeError) as caught:
+        fill(nn.Linear(2, 2))
+    do = "Pass the weight of a layer: layer.weight."
+    assert str(caught.value) == f"{where}: expected a torch.Tensor, got Linear. {do}"
+
+    with pytest.raises(TypeError) as caught:
         fill(torch.ones(2, 2, dtype=torch.int64))
+    do = "Make it with dtype=torch.float32."
+    assert str(caught.value) == f"{where}: expected a floating-point tensor, got torch.int64. {do}"
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,7 @@ def test_the_defaults_are_those_of_the_course():
             "Pad 28 x 28 images by 2: torch.nn.functional.pad(x[None, None], (2, 2, 2, 2)).",
         ),
         ((), "Make it one channel of 32 x 32."),
+        ((2, 1, 1, 50, 50), "Make it one channel of 32 x 32."),
     ],
 )
 def test_lenet_refuses_another_shape_and_says_how_to_make_the_right_one(shape, do):

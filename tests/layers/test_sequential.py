@@ -133,6 +133,19 @@ def test_it_prints_as_its_twin():
         ([nn.ReLU()], "a list. Give the layers one by one: Sequential(*layers)."),
         ((nn.ReLU(),), "a tuple. Give the layers one by one: Sequential(*layers)."),
         (None, "None. Wrap it in a layer of your own, a subclass of nn.Module."),
+        (Linear, "the class Linear. Make one of it: write Linear(in_features, out_features)."),
+        (Sequential, "the class Sequential. Make one of it: write Sequential()."),
+        ("Tanh", "'Tanh'. Make one of the name: refnet.activation('tanh')."),
+        ("gelu", "'gelu'. Give the layer itself, e.g. torch.nn.GELU()."),
+        ({"a": nn.ReLU()}, "a dict. Give the layers one by one: Sequential(*layers.values())."),
+        (
+            nn.ModuleDict({"a": nn.ReLU()}),
+            "a ModuleDict. Give the layers one by one: Sequential(*layers.values()).",
+        ),
+        (
+            nn.ModuleList([nn.ReLU()]),
+            "a ModuleList. Give the layers one by one: Sequential(*layers).",
+        ),
     ],
 )
 def test_what_is_no_layer_is_refused_with_what_to_write(layer, got):
@@ -193,6 +206,22 @@ def test_an_input_that_is_no_tensor_is_refused_by_any_first_layer(layer, x):
     assert message.startswith(f"Sequential: layer 0, {layer!r}: expected a torch.Tensor, got ")
     assert message.endswith(
         f"{type(x).__name__}. Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
+    )
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def test_a_layer_that_returned_no_tensor_is_named():
+    with pytest.raises(TypeError) as caught:
+        Sequential(Pair(), Linear(3, 2))(torch.zeros(1, 3))
+
+    assert str(caught.value) == (
+        "Sequential: layer 1, Linear(in_features=3, out_features=2, bias=True): expected a "
+        "torch.Tensor, got tuple. Layer 0 returned it: let a layer of your own take the tensor out "
+        "of it."
     )
 
 

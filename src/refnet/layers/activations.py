@@ -43,7 +43,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "cos": Cos,
 }
-TORCHS_OWN = ("GELU", "SiLU", "ELU", "SELU", "LeakyReLU", "Softplus", "Mish", "Hardtanh")
+TORCHS_OWN = {  # asked for by name elsewhere
+    "gelu": "torch.nn.GELU()",
+    "silu": "torch.nn.SiLU()",
+    "swish": "torch.nn.SiLU()",
+    "elu": "torch.nn.ELU()",
+    "selu": "torch.nn.SELU()",
+    "leakyrelu": "torch.nn.LeakyReLU()",
+    "softplus": "torch.nn.Softplus()",
+    "mish": "torch.nn.Mish()",
+}
 
 
 def activation(name: str) -> nn.Module:
@@ -79,9 +88,9 @@ def activation(name: str) -> nn.Module:
         ...
     ValueError: activation: expected name to be one of relu, sigmoid, tanh, cos, got 'rleu'. Did you mean 'relu'?
     """  # noqa: E501 (the message is one line)
-    for own in TORCHS_OWN:
-        if isinstance(name, str) and name.lower().replace("_", "") == own.lower():
-            expected = f"name to be one of {', '.join(ACTIVATIONS)}"
-            do = f"Put torch's own layer into a Sequential yourself: torch.nn.{own}()."
-            raise ValueError(errors.sentence("activation", expected, repr(name), do))
+    plain = str(name).lower().replace("_", "")
+    if plain in TORCHS_OWN:
+        expected = f"name to be one of {', '.join(ACTIVATIONS)}"
+        do = f"Put torch's own layer into a Sequential yourself: {TORCHS_OWN[plain]}."
+        raise ValueError(errors.sentence("activation", expected, repr(name), do))
     return ACTIVATIONS[errors.check_choice("activation", "name", name, ACTIVATIONS)]()

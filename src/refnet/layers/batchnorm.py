@@ -4,7 +4,6 @@ Twins in NumPy: by_hand.batch_norm and batch_norm_backward.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -122,28 +121,32 @@ class BatchNorm1d(nn.Module):
     def _check(self, x: Tensor) -> None:
         C = self.num_features
         where = f"BatchNorm1d({C})"
-        if not isinstance(x, Tensor) or x.shape[1:] != (C,) or x.dtype != self.weight.dtype:
-            do = self._advice(getattr(x, "shape", ()))
-            errors.check_features(where, x, C, do, self.weight.dtype)
+        kind = self.weight.dtype
+        shape = tuple(getattr(x, "shape", ()))
+        if not isinstance(x, Tensor) or x.dtype != kind or shape[1:] != (C,):
+            do = self._advice(shape)
+            errors.check_features(where, x, C, do, kind)
             if x.ndim != 2:
                 expected = f"input of shape (N, {C})"
-                raise ValueError(errors.sentence(where, expected, str(tuple(x.shape)), do))
-        if self.training and x.shape[0] < 2:
+                raise ValueError(errors.sentence(where, expected, str(shape), do))
+        if self.training and len(x) < 2:
             expected = "a training batch of 2 samples or more"
             do = "Use a larger batch, drop the last one, or call eval() first."
-            raise ValueError(errors.sentence(where, expected, str(x.shape[0]), do))
+            raise ValueError(errors.sentence(where, expected, str(len(x)), do))
 
-    def _advice(self, shape: Sequence[int]) -> str:
+    def _advice(self, shape: tuple[int, ...]) -> str:
         """Return what to do about an input of another shape than (N, C)."""
         C = self.num_features
-        if len(shape) > 2 and math.prod(shape[1:]) == C:
-            return "Flatten each sample first: x.flatten(1)."
-        if len(shape) in (3, 4, 5) and shape[1] == C:
-            return f"For channels use torch.nn.BatchNorm{len(shape) - 2}d({C})."
-        if len(shape) > 2 and shape[-1] == C:
-            return "Give one row for each place: x.flatten(0, -2)."
-        if tuple(shape) == (C,):
+        if shape == (C,):
             return "One sample is a batch of one: call eval(), then give it x[None]."
+        if len(shape) > 2:
+            places = len(shape) - 2
+            if math.prod(shape[1:]) == C:
+                return "Flatten each sample first: x.flatten(1)."
+            if shape[1] == C and places <= 3:
+                return f"For channels use torch.nn.BatchNorm{places}d({C})."
+            if shape[-1] == C:
+                return "Give one row for each place: x.flatten(0, -2)."
         return "Make num_features equal to the last dimension of the input."
 
     def extra_repr(self) -> str:

@@ -43,7 +43,11 @@ def zeros_(weight: Tensor) -> Tensor:
         return weight.zero_()
 
 
-def normal_(weight: Tensor, std: float, generator: Generator | None = None) -> Tensor:
+def normal_(
+    weight: Tensor,
+    std: float,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with draws from :math:`N(0, \mathrm{std}^2)` and return it.
 
     The variance of each sum is multiplied by :math:`D \, \mathrm{std}^2`: with 784 inputs by 784
@@ -73,7 +77,10 @@ def normal_(weight: Tensor, std: float, generator: Generator | None = None) -> T
         return weight.normal_(0, std, generator=generator)
 
 
-def xavier_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def xavier_normal_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with normal draws of variance 2 / (fan_in + fan_out) and return it.
 
     Forward asks for a variance of 1 / fan_in, backward for 1 / fan_out. Unless the two are equal
@@ -103,7 +110,10 @@ def xavier_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor
         return weight.normal_(0, std, generator=generator)
 
 
-def xavier_uniform_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def xavier_uniform_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with uniform draws of variance 2 / (fan_in + fan_out) and return it.
 
     :math:`U(-k, k)` has the variance :math:`k^2 / 3`, hence :math:`k = \sqrt{6 / (\text{fan\_in}
@@ -122,7 +132,10 @@ def xavier_uniform_(weight: Tensor, generator: Generator | None = None) -> Tenso
         return weight.uniform_(-k, k, generator=generator)
 
 
-def he_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def he_normal_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with normal draws of variance 2 / fan_in and return it.
 
     ReLU sets the negative half of a symmetric sum to 0, and with it half of the mean square that
@@ -151,7 +164,10 @@ def he_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
         return weight.normal_(0, std, generator=generator)
 
 
-def he_uniform_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def he_uniform_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with uniform draws of variance 2 / fan_in and return it.
 
     The bound is :math:`k = \sqrt{6 / \text{fan\_in}}`, since :math:`U(-k, k)` has the variance
@@ -186,8 +202,10 @@ def _fans(where: str, weight: Tensor) -> tuple[int, int]:
 
 def _check_weight(where: str, weight: Tensor) -> None:
     if not isinstance(weight, Tensor):
+        kind = type(weight).__name__
         do = "Pass the weight of a layer: layer.weight."
-        raise TypeError(errors.sentence(where, "a torch.Tensor", type(weight).__name__, do))
+        raise TypeError(errors.sentence(where, "a torch.Tensor", kind, do))
     if not weight.is_floating_point():
+        kind = str(weight.dtype)
         do = "Make it with dtype=torch.float32."
-        raise TypeError(errors.sentence(where, "a floating-point tensor", str(weight.dtype), do))
+        raise TypeError(errors.sentence(where, "a floating-point tensor", kind, do))

@@ -66,7 +66,8 @@ class Linear(nn.Module):
         self.in_features = errors.check_int("Linear", "in_features", in_features, 1)
         self.out_features = errors.check_int("Linear", "out_features", out_features, 1)
         k = 1 / math.sqrt(in_features)
-        self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-k, k))
+        weight = torch.empty(out_features, in_features)
+        self.weight = nn.Parameter(weight.uniform_(-k, k))
         self.bias = None
         if bias:
             self.bias = nn.Parameter(torch.empty(out_features).uniform_(-k, k))
@@ -79,7 +80,9 @@ class Linear(nn.Module):
             if b is not None and x.ndim == 2:
                 return torch.addmm(b, x, W.t())  # b + (N, D) @ (D, O) -> (N, O), in one pass
             y = x @ W.t()  # (..., D) @ (D, O) -> (..., O)
-            return y if b is None else y + b
+            if b is None:
+                return y
+            return y + b
         except (RuntimeError, TypeError, AttributeError):
             self._refuse(x)  # says what is wrong with x, if it is x
             raise
@@ -90,7 +93,7 @@ class Linear(nn.Module):
         do = "Make in_features equal to the last dimension of the input."
         if len(shape) > 2 and math.prod(shape[1:]) == self.in_features:
             do = "Flatten each sample first: x.flatten(1)."
-        elif len(shape) > 1 and math.prod(shape) == self.in_features:
+        elif math.prod(shape) == self.in_features:
             do = (
                 "One sample is a batch of one: give the whole net x[None], "
                 "or this layer x[None].flatten(1)."

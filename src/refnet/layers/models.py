@@ -54,7 +54,12 @@ def mlp(hidden: int = 256) -> Sequential:
     torch.Size([64, 10])
     """
     hidden = errors.check_int("mlp", "hidden", hidden, 1)
-    return Sequential(nn.Flatten(), Linear(784, hidden), nn.ReLU(), Linear(hidden, 10))
+    return Sequential(
+        nn.Flatten(),
+        Linear(784, hidden),
+        nn.ReLU(),
+        Linear(hidden, 10),
+    )
 
 
 def xor_net(hidden: int = 4, activation: str = "tanh") -> Sequential:
@@ -81,7 +86,11 @@ def xor_net(hidden: int = 4, activation: str = "tanh") -> Sequential:
     torch.Size([4, 2])
     """
     hidden = errors.check_int("xor_net", "hidden", hidden, 1)
-    return Sequential(Linear(2, hidden), activation_layer(activation), Linear(hidden, 2))
+    return Sequential(
+        Linear(2, hidden),
+        activation_layer(activation),
+        Linear(hidden, 2),
+    )
 
 
 def overfit_net(activation: str = "relu", batch_norm: bool = False) -> Sequential:
@@ -164,9 +173,12 @@ class LeNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, 1, 32, 32) to logits (N, 10)."""
         self._check(x)
-        x = torch.max_pool2d(torch.relu(self.conv1(x)), 2)  # (N, 6, 28, 28) -> (N, 6, 14, 14)
-        x = torch.max_pool2d(torch.relu(self.conv2(x)), 2)  # (N, 16, 10, 10) -> (N, 16, 5, 5)
-        x = torch.relu(self.fc1(x.flatten(1)))  # (N, 400) -> (N, 120)
+        x = torch.relu(self.conv1(x))  # (N, 6, 28, 28)
+        x = torch.max_pool2d(x, 2)  # (N, 6, 14, 14)
+        x = torch.relu(self.conv2(x))  # (N, 16, 10, 10)
+        x = torch.max_pool2d(x, 2)  # (N, 16, 5, 5)
+        x = x.flatten(1)  # (N, 400)
+        x = torch.relu(self.fc1(x))  # (N, 120)
         x = torch.relu(self.fc2(x))  # (N, 84)
         logits: Tensor = self.fc3(x)  # (N, 10)
         return logits

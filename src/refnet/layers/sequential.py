@@ -71,7 +71,9 @@ class Sequential(nn.Module):
 
     def _name_the_layer(self, i: int, x: Tensor, error: Exception) -> NoReturn:
         layer = self[i]
-        name = type(layer).__name__ if any(layer.children()) else repr(layer)
+        name = repr(layer)
+        if any(layer.children()):
+            name = type(layer).__name__
         where = f"Sequential: layer {i}, {name}"
         if not isinstance(x, Tensor):
             do = errors.how_to_make_a_tensor(x)
@@ -107,9 +109,10 @@ class Sequential(nn.Module):
         if not isinstance(i, slice):
             return list(self)[i]
         part = Sequential()
-        for name, layer in list(self._modules.items())[i]:
-            part.add_module(name, layer)
         part.training = self.training
+        named = list(self._modules.items())
+        for name, layer in named[i]:
+            part.add_module(name, layer)
         return part
 
     def table(self, x: Tensor) -> str:
@@ -135,18 +138,18 @@ class Sequential(nn.Module):
         finally:
             for module, mode in modes.items():
                 module.training = mode
-        rows = [("layer", "output shape", "parameters")]
-        for i, (layer, output) in enumerate(zip(self, outputs, strict=True)):
-            rows.append((f"{i} {type(layer).__name__}", str(tuple(output.shape)), _count(layer)))
-        rows.append(("total", "", _count(self)))
-        names, shapes, counts = zip(*rows, strict=True)
-        lines = []
-        for name, shape, count in rows:
-            left = name.ljust(max(map(len, names)))
-            middle = shape.ljust(max(map(len, shapes)))
-            right = count.rjust(max(map(len, counts)))
-            lines.append(f"{left}  {middle}  {right}")
-        return "\n".join(lines)
+        names = ["layer"]
+        shapes = ["output shape"]
+        counts = ["parameters"]
+        for i, layer in enumerate(self):
+            names.append(f"{i} {type(layer).__name__}")
+            shapes.append(str(tuple(outputs[i].shape)))
+            counts.append(_count(layer))
+        names.append("total")
+        shapes.append("")
+        counts.append(_count(self))
+        rows = zip(_padded(names), _padded(shapes), _right_aligned(counts), strict=True)
+        return "\n".join(map("  ".join, rows))
 
 
 def fully_connected(
@@ -186,7 +189,8 @@ def fully_connected(
 
 
 def _check_layer(i: int, layer: object) -> nn.Module:
-    if isinstance(layer, nn.Module) and type(layer) not in (nn.ModuleList, nn.ModuleDict):
+    lists = (nn.ModuleList, nn.ModuleDict)
+    if isinstance(layer, nn.Module) and type(layer) not in lists:
         return layer
     got = repr(layer)
     do = "Wrap it in a layer of your own, a subclass of nn.Module."
@@ -207,12 +211,26 @@ def _check_layer(i: int, layer: object) -> nn.Module:
     raise TypeError(errors.sentence("Sequential", expected, got, do))
 
 
+def _padded(texts: list[str]) -> list[str]:
+    width = max(map(len, texts))
+    return [text.ljust(width) for text in texts]
+
+
+def _right_aligned(texts: list[str]) -> list[str]:
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
+
+
 def _must_be_given(layer: type) -> list[str]:
     """Return the names of what a class cannot be called without."""
-    parameters = inspect.signature(layer).parameters.values()
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in parameters if p.kind in plain and p.default is p.empty]
+    names = []
+    for name, parameter in inspect.signature(layer).parameters.items():
+        any_number = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not any_number:
+            names.append(name)
+    return names
 
 
 def _count(module: nn.Module) -> str:
-    return f"{sum(parameter.numel() for parameter in module.parameters()):,}"
+    count = sum(parameter.numel() for parameter in module.parameters())
+    return f"{count:,}"

@@ -38,39 +38,45 @@ def chart(width: float, height: float) -> Chart:
 
 def style_of_names(names: Iterable[str]) -> dict[str, Any]:
     """Return how matplotlib is to write these names: in fonts that have them, a $ as a $."""
-    usual = rcParams["font.family"]
-    known = FT2Font(font_manager.findfont(font_manager.FontProperties()))
-    lacking = {sign for sign in "".join(names) if not known.get_char_index(ord(sign))}
-    more = []
+    families = list(rcParams["font.family"])
+    usual = font_manager.findfont(font_manager.FontProperties())
+    signs = set("".join(names))
+    lacking = signs - _written_by(FT2Font(usual), signs)
     for family, font in _fonts() if lacking else ():
-        found = {sign for sign in lacking if font.get_char_index(ord(sign))}
+        found = _written_by(font, lacking)
         if found:
-            more.append(family)
+            families.append(family)
             lacking -= found
         if not lacking:
             break
     if lacking:
-        signs = "".join(sorted(lacking)[:8])
+        first = "".join(sorted(lacking)[:8])
         do = "Install one that has them, for Chinese e.g.: apt-get install fonts-noto-cjk."
-        text = sentence("plots", f"a font for {signs}", "none on this machine", do)
+        text = sentence("plots", f"a font for {first}", "none on this machine", do)
         warnings.warn(text, stacklevel=3)
-    return {"fontfamily": [*usual, *more], "parse_math": False}
+    return {"fontfamily": families, "parse_math": False}
+
+
+def _written_by(font: FT2Font, signs: set[str]) -> set[str]:
+    return {sign for sign in signs if font.get_char_index(ord(sign))}
 
 
 def _fonts() -> Iterator[tuple[str, FT2Font]]:
     """Yield the upright fonts of this machine and their families, as matplotlib finds them."""
     manager = font_manager.fontManager
-    new = set(font_manager.findSystemFonts()) - {entry.fname for entry in manager.ttflist}
-    for path in new:  # installed after matplotlib wrote its list
+    listed = {entry.fname for entry in manager.ttflist}
+    there = set(font_manager.findSystemFonts())
+    for path in there - listed:  # installed after matplotlib wrote its list
         with contextlib.suppress(Exception):  # each kind of broken font has an error of its own
             manager.addfont(path)
-    for entry in sorted(manager.ttflist, key=lambda entry: _preference(entry.name)):
+    by_preference = sorted(manager.ttflist, key=_preference)
+    for entry in by_preference:
         if entry.style != "normal" or entry.name.startswith("Last Resort"):
             continue  # the latter, matplotlib's own, has a frame for every sign
         with contextlib.suppress(OSError, RuntimeError):  # a font that is gone, or damaged
             yield entry.name, FT2Font(entry.fname)
 
 
-def _preference(family: str) -> int:
-    ranks = [rank for rank, name in enumerate(CHINESE) if name in family]
+def _preference(entry: font_manager.FontEntry) -> int:
+    ranks = [rank for rank, name in enumerate(CHINESE) if name in entry.name]
     return min(ranks, default=len(CHINESE))

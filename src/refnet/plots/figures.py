@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -16,7 +15,9 @@ from refnet.plots.chart import chart, style_of_names
 from refnet.plots.pictures import probabilities
 from refnet.training.record import History
 
+Functions = Mapping[str, Callable[[Tensor], Tensor]]
 Names = Sequence[str] | Mapping[Any, Any] | None
+COLOURS: dict[str, Any] = {"cmap": "coolwarm", "vmin": 0, "vmax": 1}  # of a probability
 
 
 def curves(history: History) -> Figure:
@@ -38,28 +39,36 @@ def curves(history: History) -> Figure:
         do = "Train first."
         raise ValueError(sentence("plots.curves", "a history with rows", "none", do))
     clock = "step" if history[0].epoch is None else "epoch"
-    drawn = [what for what in ("loss", "acc") if _points(history, clock, what)]
-    figure = chart(4 * len(drawn), 3)
-    for number, what in enumerate(drawn, 1):
-        axes = figure.add_subplot(1, len(drawn), number)
-        for column, points in _points(history, clock, what).items():
-            x, y = zip(*points, strict=True)
-            axes.plot(x, y, marker=".", label=column)
+    losses = _lines(history, clock, "train_loss", "val_loss")
+    accuracies = _lines(history, clock, "train_acc", "val_acc")
+    charts = {"loss": losses, "acc": accuracies} if accuracies else {"loss": losses}
+    figure = chart(4 * len(charts), 3)
+    for number, (what, lines) in enumerate(charts.items(), 1):
+        axes = figure.add_subplot(1, len(charts), number)
+        for column, (times, values) in lines.items():
+            axes.plot(times, values, marker=".", label=column)
         axes.set(xlabel=clock, ylabel=what)
         axes.legend()
     return figure
 
 
-def _points(history: History, clock: str, what: str) -> dict[str, list[tuple[float, float]]]:
-    """Return the points (time, value) of each column of a measure that has any."""
-    points = {}
-    for column in (f"train_{what}", f"val_{what}"):
-        pairs = [(getattr(row, clock), getattr(row, column)) for row in history]
-        points[column] = [(time, value) for time, value in pairs if value is not None]
-    return {column: pairs for column, pairs in points.items() if pairs}
+def _lines(history: History, clock: str, *columns: str) -> dict[str, tuple[Any, Any]]:
+    """Return times and values of the columns that have any."""
+    lines = {}
+    for column in columns:
+        rows = [row for row in history if getattr(row, column) is not None]
+        times = [getattr(row, clock) for row in rows]
+        values = [getattr(row, column) for row in rows]
+        if rows:
+            lines[column] = (times, values)
+    return lines
 
 
-def confusion_matrix(labels: Tensor, predictions: Tensor, classes: Names = None) -> Figure:
+def confusion_matrix(
+    labels: Tensor,
+    predictions: Tensor,
+    classes: Names = None,
+) -> Figure:
     """Return how many samples of each class (row) were taken for each class (column).
 
     Parameters
@@ -79,18 +88,27 @@ def confusion_matrix(labels: Tensor, predictions: Tensor, classes: Names = None)
     labels = _indices(where, "labels", labels)
     predictions = _indices(where, "predictions", predictions)
     _same_length(where, labels, predictions)
-    names = _names(where, classes, int(max(labels.max(), predictions.max())))
+    names = _names(where, classes, labels, predictions)
     size = len(names)
-    counts = torch.bincount(labels * size + predictions, minlength=size * size)
+    fields = labels * size + predictions
+    counts = torch.bincount(fields, minlength=size * size)
     table = _array(counts.reshape(size, size))
-    share = table / table.sum(1, keepdims=True).clip(min=1)
+    totals = table.sum(1, keepdims=True)
+    share = table / totals.clip(min=1)
 
     figure = chart(1.5 + 0.5 * size, 1 + 0.5 * size)
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(table):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+        axes.text(
+            column,
+            row,
+            str(count),
+            ha="center",
+            va="center",
+            color="white" if share[row, column] > 0.5 else "black",
+            fontsize=8,
+        )
     style = style_of_names(names)
     axes.set_xticks(range(size), names, rotation=90, **style)
     axes.set_yticks(range(size), names, **style)
@@ -130,23 +148,24 @@ def samples(
     where = "plots.samples"
     check_int(where, "columns", columns, 1)
     labels = _indices(where, "labels", labels)
-    guesses = labels if predictions is None else _indices(where, "predictions", predictions)
+    guesses = labels
+    if predictions is not None:
+        guesses = _indices(where, "predictions", predictions)
     pixels = _pixels(where, torch.as_tensor(images))
     _same_length(where, pixels, labels, guesses)
-    names = _names(where, classes, int(max(labels.max(), guesses.max())))
+    names = _names(where, classes, labels, guesses)
     style = style_of_names(names)
 
     rows = math.ceil(len(labels) / columns)
     figure = chart(1.2 * columns, 1.4 * rows)
-    pairs = zip(labels.tolist(), guesses.tolist(), strict=True)
-    for number, (image, (label, guess)) in enumerate(zip(pixels, pairs, strict=True), 1):
-        axes = figure.add_subplot(rows, columns, number)
+    for i, image in enumerate(pixels):
+        axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(image, cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
-        title = names[label]
+        title = names[labels[i]]
         colour = "black"
-        if guess != label:
-            title = f"{names[label]} \u2192 {names[guess]}"
+        if guesses[i] != labels[i]:
+            title = f"{title} \u2192 {names[guesses[i]]}"
             colour = "firebrick"
         axes.set_title(title, fontsize=8, color=colour, **style)
     return figure
@@ -162,7 +181,8 @@ def _pixels(where: str, images: Tensor) -> Any:
     colours = images.ndim == 4 and images.shape[-1] == 3
     if images.ndim != 3 and not colours:
         expected = "images of shape (N, H, W), (N, 3, H, W) or (N, H, W, 3)"
-        raise ValueError(sentence(where, expected, str(shape), _how_to_make_images(shape)))
+        do = _how_to_make_images(shape)
+        raise ValueError(sentence(where, expected, str(shape), do))
     values = images.detach().cpu().double()
     black, white = _black_and_white(images)
     return ((values - black) / (white - black)).numpy()
@@ -214,7 +234,12 @@ def scatter(coordinates: Tensor, labels: Tensor) -> Figure:
     return figure
 
 
-def decision_boundary(model: nn.Module, x: Tensor, labels: Tensor, margin: float = 0.5) -> Figure:
+def decision_boundary(
+    model: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    margin: float = 0.5,
+) -> Figure:
     """Return what a net of two inputs says all around its samples, and where it is undecided.
 
     Parameters
@@ -224,7 +249,7 @@ def decision_boundary(model: nn.Module, x: Tensor, labels: Tensor, margin: float
     x : Tensor, shape (N, 2)
         Samples, drawn in the colour of their label; the first column goes to the right.
     labels : Tensor, shape (N,), int64
-    margin : float, above 0
+    margin : float, 0 or more
         How far around the samples, in units of x.
 
     Examples
@@ -243,15 +268,24 @@ def decision_boundary(model: nn.Module, x: Tensor, labels: Tensor, margin: float
     weight = next(model.parameters(), x.float())
     grid = torch.cartesian_prod(across, up).to(weight)  # of its dtype, on its device
     share = _probability_of_1(where, model, grid)
-    surface = _array(share.reshape(len(across), len(up)).T)
+    square = share.reshape(len(across), len(up))
+    surface = _array(square.T)
     places = (_array(across), _array(up))
 
     figure = chart(4, 4)
     axes = figure.subplots()
-    axes.pcolormesh(*places, surface, cmap="coolwarm", vmin=0, vmax=1, alpha=0.6)
+    axes.pcolormesh(*places, surface, alpha=0.6, **COLOURS)
     if surface.min() < 0.5 < surface.max():
         axes.contour(*places, surface, levels=[0.5], colors="black")
-    _draw_samples(axes, x, labels)
+    horizontal, vertical = _array(x).T
+    axes.scatter(
+        horizontal,
+        vertical,
+        s=60,
+        c=_array(labels),
+        edgecolors="black",
+        **COLOURS,
+    )
     axes.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     return figure
 
@@ -273,21 +307,7 @@ def _probability_of_1(where: str, model: nn.Module, grid: Tensor) -> Tensor:
     return logits[:, 1]
 
 
-def _draw_samples(axes: Axes, x: Tensor, labels: Tensor) -> None:
-    horizontal, vertical = _array(x).T
-    axes.scatter(
-        horizontal,
-        vertical,
-        s=60,
-        c=_array(labels),
-        cmap="coolwarm",
-        vmin=0,
-        vmax=1,
-        edgecolors="black",
-    )
-
-
-def activation_curves(functions: Mapping[str, Callable[[Tensor], Tensor]] | None = None) -> Figure:
+def activation_curves(functions: Functions | None = None) -> Figure:
     """Return each function and, dashed, its derivative by autograd, over [-6, 6].
 
     Examples
@@ -306,7 +326,7 @@ def activation_curves(functions: Mapping[str, Callable[[Tensor], Tensor]] | None
     for number, (name, function) in enumerate(functions.items(), 1):
         x = torch.linspace(-6, 6, 601, requires_grad=True)
         y = function(x) + 0 * x  # a constant has a derivative too
-        (slope,) = torch.autograd.grad(y.sum(), x)
+        slope = torch.autograd.grad(y.sum(), x)[0]
         axes = figure.add_subplot(1, len(functions), number)
         axes.plot(_array(x), _array(y), label="$f$")
         axes.plot(_array(x), _array(slope), "--", label="$f'$")
@@ -316,12 +336,15 @@ def activation_curves(functions: Mapping[str, Callable[[Tensor], Tensor]] | None
     return figure
 
 
-def _names(where: str, classes: Names, most: int) -> list[str]:
-    """Return the names of the classes up to ``most`` or beyond, by index."""
+def _names(where: str, classes: Names, *indices_in_use: Tensor) -> list[str]:
+    """Return the names of all classes, by index."""
+    most = max(int(indices.max()) for indices in indices_in_use)
     if classes is None:
         return [str(index) for index in range(most + 1)]
-    if isinstance(classes, Mapping) and all(isinstance(name, str) for name in classes):
-        classes = {index: name for name, index in classes.items()}  # from a folder of pictures
+    if isinstance(classes, Mapping):
+        by_name = all(isinstance(key, str) for key in classes)
+        if by_name:  # as torchvision gives them for a folder of pictures
+            classes = {index: name for name, index in classes.items()}
     indices = range(len(classes))
     if isinstance(classes, Mapping) and set(classes) != set(indices):
         expected = f"a name for each of the {len(classes)} indices from 0"
@@ -349,18 +372,19 @@ def _indices(where: str, name: str, values: Tensor) -> Tensor:
     whole = values.long()
     wrong = values[(whole != values) | (whole < 0)]
     if len(wrong):
-        do = "Count the classes from 0."
-        raise ValueError(sentence(where, expected, str(wrong[0].item()), do))
+        got = str(wrong[0].item())
+        raise ValueError(sentence(where, expected, got, "Count the classes from 0."))
     return whole
 
 
 def _points_of_the_plane(where: str, points: Tensor) -> Tensor:
     points = torch.as_tensor(points)
-    if points.ndim != 2 or points.shape[1] != 2:
+    shape = tuple(points.shape)
+    if len(shape) != 2 or shape[1] != 2:
         do = "Choose two of the columns: x[:, :2]."
-        if points.ndim == 1 and len(points) == 2:
+        if shape == (2,):
             do = "One point is a batch of one: x[None]."
-        raise ValueError(sentence(where, "points of shape (N, 2)", str(tuple(points.shape)), do))
+        raise ValueError(sentence(where, "points of shape (N, 2)", str(shape), do))
     return points
 
 

@@ -24,7 +24,8 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]
 def probabilities(model: nn.Module, x: Tensor, batch_size: int = 2**15) -> Tensor:
     """Return softmax of the logits, shape (N, C), on the CPU; the model is in evaluation mode."""
     with evaluating(model):
-        return torch.cat([model(part).softmax(1).cpu() for part in torch.split(x, batch_size)])
+        parts = [model(part).softmax(1) for part in torch.split(x, batch_size)]
+        return torch.cat([part.cpu() for part in parts])
 
 
 def to_picture(figure: Figure) -> Picture:
@@ -71,7 +72,8 @@ def write_png(picture: Picture | Tensor, path: str | Path) -> Path:
     path = check_path(where, "path", path)
     image = _picture(where, picture)
     with written_whole(where, path) as part:
-        part.write_bytes(_opencv().imencode(".png", _to_bgr(image))[1].tobytes())
+        _, data = _opencv().imencode(".png", _to_bgr(image))
+        part.write_bytes(data.tobytes())
     return path
 
 
@@ -107,12 +109,15 @@ def write_film(frames: Iterable[Picture | Tensor], path: str | Path, fps: float 
         raise ValueError(sentence(where, "a path ending in .webm", str(path), do))
     images = [_picture(where, frame) for frame in frames]
     height, width = _one_size(where, images)
+    below = height % 2
+    right = width % 2
     with written_whole(where, path) as part:
-        film = _open_film(where, part, fps, height + height % 2, width + width % 2)
+        film = _open_film(where, part, fps, height + below, width + right)
         for image in images:
-            colours = image if image.ndim == 3 else image[..., None].repeat(3, 2)
-            even = np.pad(colours, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-            film.write(_to_bgr(even))
+            colours = np.atleast_3d(image)
+            colours = np.broadcast_to(colours, (height, width, 3))
+            even = np.pad(_to_bgr(colours), ((0, below), (0, right), (0, 0)), "edge")
+            film.write(even)
         film.release()
     return path
 
@@ -125,7 +130,8 @@ def _one_size(where: str, images: list[Picture]) -> tuple[int, int]:
     heights = {image.shape[0] for image in images}
     widths = {image.shape[1] for image in images}
     if len(heights) > 1 or len(widths) > 1:
-        got = ", ".join(map(str, sorted({image.shape[:2] for image in images})))
+        sizes = sorted({image.shape[:2] for image in images})
+        got = ", ".join(map(str, sizes))
         do = f"Cut all to the smallest: frame[:{min(heights)}, :{min(widths)}]."
         raise ValueError(sentence(where, "frames of one size", got, do))
     return heights.pop(), widths.pop()
@@ -138,14 +144,16 @@ def _open_film(where: str, path: Path, fps: float, height: int, width: int) -> A
     with _quiet_stderr():  # OpenCV grumbles about a tag that WebM does not have
         film = cv2.VideoWriter(str(path), code, fps, (width, height))
     if not film.isOpened():
-        do = "Install OpenCV from PyPI, which has it: python -m pip install opencv-python-headless."
+        do = "Install the one from PyPI, which has it: pip install opencv-python-headless."
         raise ValueError(sentence(where, "an OpenCV that writes VP9", "one that does not", do))
     return film
 
 
 def _picture(where: str, picture: Picture | Tensor) -> Picture:
     """Return ``picture`` as an array of uint8, shape (H, W) or (H, W, 3)."""
-    image = picture.cpu().numpy() if isinstance(picture, Tensor) else picture
+    image = picture
+    if isinstance(picture, Tensor):
+        image = picture.detach().cpu().numpy()
     if isinstance(image, Figure):
         do = "Make a picture of it: plots.to_picture(figure); or call figure.savefig(path)."
         raise TypeError(sentence(where, "an array of uint8", "a figure", do))
@@ -153,7 +161,9 @@ def _picture(where: str, picture: Picture | Tensor) -> Picture:
         do = "Make an array of it: numpy.asarray(picture, dtype='uint8')."
         raise TypeError(sentence(where, "an array of uint8", type(image).__name__, do))
     shape = image.shape
-    if image.ndim not in (2, 3) or 0 in shape or shape[2:] not in ((), (3,)):
+    grey = len(shape) == 2
+    colours = len(shape) == 3 and shape[2] == 3
+    if image.size == 0 or not (grey or colours):
         do = _how_to_shape(shape)
         raise ValueError(sentence(where, "shape (H, W) or (H, W, 3)", str(shape), do))
     if image.dtype != np.uint8:
