@@ -68,7 +68,7 @@ def small(tmp_path):
     docs.mkdir()
     for name in kept:
         shutil.copy(DOCS / name, docs)
-    for name in ("_ext", "_templates", "_static"):
+    for name in ("_ext", "_templates", "_static", "live"):
         shutil.copytree(DOCS / name, docs / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (docs / "locales" / "zh_CN" / "LC_MESSAGES").mkdir(parents=True)
