@@ -1,7 +1,8 @@
 """Build the site in both languages into site/, every warning an error: `python docs/build.py`.
 
-`--update-po` refreshes the Chinese .po files from the English pages instead: new messages come in
-empty, changed ones fuzzy, dropped ones go. The gate (docs/check_po.py) then lists what to do.
+`--language en` builds one of them alone, beside what is there already. `--update-po` refreshes the
+Chinese .po files from the English pages instead: new messages come in empty, changed ones fuzzy,
+dropped ones go. The gate (docs/check_po.py) then lists what to do.
 """
 
 import argparse
@@ -22,7 +23,9 @@ ROOT = DOCS.parent
 def sphinx(builder, target, doctrees, *options):
     """Run one Sphinx build and return its exit code."""
     command = [sys.executable, "-m", "sphinx", "-q", "-b", builder, "-d", doctrees, *options]
-    return subprocess.run([*command, DOCS, target]).returncode
+    # Python leaves docstrings out when told to optimize, and the API pages are made of them
+    environment = {**os.environ, "PYTHONOPTIMIZE": ""}
+    return subprocess.run([*command, DOCS, target], env=environment).returncode
 
 
 def forget_if_pages_went(work, site, languages):
@@ -40,6 +43,12 @@ def forget_if_pages_went(work, site, languages):
 def write_root(site, languages, address):
     """Write the page that sends a reader of the site's root to a language."""
     page = (DOCS / "redirect-index.html").read_text(encoding="utf-8")
+    if len(languages) == 1:  # there is no choice
+        alone = f"{languages[0]}/index.html"
+        page = "<!doctype html>\n<title>refnet</title>\n<!-- alternates -->\n"
+        page += (
+            f'<meta http-equiv="refresh" content="0; url={alone}"><a href="{alone}">refnet</a>\n'
+        )
     links = [
         f'<link rel="alternate" hreflang="{tag}" href="{address}/{folder}">'
         for tag, folder in [*((c.replace("_", "-"), f"{c}/") for c in languages), ("x-default", "")]
@@ -48,11 +57,15 @@ def write_root(site, languages, address):
     (site / "index.html").write_text(page, encoding="utf-8")
 
 
-def build(site, work):
-    """Build each language, stop at the first that fails, and return the exit code."""
-    languages = ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
-    forget_if_pages_went(work, site, languages)
-    for code in languages:
+def known_languages():
+    """Return English and the languages of docs/locales."""
+    return ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
+
+
+def build(site, work, wanted):
+    """Build the languages wanted, stop at the first that fails, and return the exit code."""
+    forget_if_pages_went(work, site, known_languages())
+    for code in wanted:
         print(f"building {site / code}", flush=True)
         doctrees = work / "doctrees" / code
         failed = sphinx("html", site / code, doctrees, "-W", "-D", f"language={code}")
@@ -61,6 +74,9 @@ def build(site, work):
             shutil.rmtree(doctrees, ignore_errors=True)
             print(f"the site in {code} has errors, see above", file=sys.stderr)
             return failed
+    languages = [code for code in known_languages() if (site / code / "index.html").exists()]
+    for code in set(known_languages()) - set(languages):
+        print(f"{code} is not built: links to it lead nowhere until it is")
     address = os.environ.get("REFNET_SITE_URL", "").rstrip("/")
     write_root(site, languages, address)
     publish(site, languages, address)
@@ -76,16 +92,36 @@ def update_po(work):
     failed = sphinx("gettext", work / "gettext", work / "doctrees" / "gettext")
     if failed:
         return failed
+    before = {path: path.read_text(encoding="utf-8") for path in (DOCS / "locales").rglob("*.po")}
     folders = ["-p", work / "gettext", "-d", DOCS / "locales"]
     command = ["-m", "sphinx_intl", "update", *folders, "-l", "zh_CN", "-w", "0", "--no-obsolete"]
-    return subprocess.run([sys.executable, *command]).returncode
+    failed = subprocess.run([sys.executable, *command]).returncode
+    for path, text in before.items():
+        keep_head(path, text)
+    return failed
+
+
+def keep_head(path, before):
+    """Give a catalog that changed its head back, whose date would differ in each branch."""
+    now = path.read_text(encoding="utf-8") if path.exists() else before
+    if now != before:
+        head, body = before.partition("\n\n")[0], now.partition("\n\n")[2]
+        path.write_text(f"{head}\n\n{body.rstrip()}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Build the site into site/, in both languages, every warning an error."
+    )
     parser.add_argument("--site", type=Path, default=ROOT / "site", help="folder of the result")
     parser.add_argument("--work", type=Path, default=ROOT / "build/docs", help="Sphinx's memory")
+    parser.add_argument(
+        "--language", choices=known_languages(), help="build this one alone; both if left out"
+    )
     parser.add_argument("--update-po", action="store_true", help="refresh the .po files instead")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
-    sys.exit(update_po(work) if arguments.update_po else build(arguments.site.resolve(), work))
+    if arguments.update_po:
+        sys.exit(update_po(work))
+    wanted = [arguments.language] if arguments.language else known_languages()
+    sys.exit(build(arguments.site.resolve(), work, wanted))

@@ -127,6 +127,8 @@ def main(docs):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Check that the Chinese catalogs are complete, current and say the same."
+    )
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages")
     sys.exit(main(parser.parse_args().docs.resolve()))

@@ -30,9 +30,12 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
     "downloads",  # docs/_ext/downloads.py
+    "drawn",  # docs/_ext/drawn.py
     "figures",  # docs/_ext/figures.py
     "films",  # docs/_ext/films.py
+    "live",  # docs/_ext/live.py
     "mathml",  # docs/_ext/mathml.py
+    "reading",  # docs/_ext/reading.py
     "results",  # docs/_ext/results.py
     "zh_search",  # docs/_ext/zh_search.py
 ]

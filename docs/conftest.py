@@ -1,15 +1,17 @@
 """Every prompt of every page runs: one pytest item each, with its own line number.
 
-On a page, code is a fence ```python or ```pycon of `>>>` prompts; all prompts of a page share one
-namespace. Floats are compared by rounding: a page's 0.84 holds for all results that round to it.
+On a page, code is a fence ```python of `>>>` prompts (docs/_ext/fences.py reads it and refuses what
+would not run); all prompts of a page share one namespace. Floats are compared by rounding: a page's
+0.84 holds for all results that round to it.
 Comments of MyST directly above a fence (readers do not see them) say what is special about it:
 
     % needs-data             needs the real Fashion-MNIST; skipped, with the reason, without it
     % tolerance 0.02: why    floats may differ by this much on top of rounding
 
 REFNET_DEVICE names the device (cpu if unset). REFNET_REQUIRE_DATA=1 makes missing data a failure.
-A run of all pages checks that no prompt was left out and that the counts in prompts.json have not
-fallen; REFNET_RECORD_PROMPTS=1 writes the counts of a full run (docs and src) there.
+A run of all pages checks that each has as many prompts as prompts.json says, no fewer and no more;
+REFNET_RECORD_PROMPTS=1 writes the counts of a full run (docs and src) there. Several processes
+(pytest-xdist) take whole pages: `-n 2 --dist loadfile`.
 """
 
 import ast
@@ -18,6 +20,7 @@ import functools
 import json
 import os
 import re
+import sys
 import tempfile
 import unittest
 from collections import Counter
@@ -26,21 +29,20 @@ from pathlib import Path
 import pytest
 from sybil import Sybil
 from sybil.evaluators.doctest import DocTestEvaluator
-from sybil.parsers.abstract.doctest import DocTestStringParser
+from sybil.region import Region
 
 DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+from fences import Fence, PageError, read  # noqa: E402 - it lies beside the extensions
+
 RECORD = DOCS / "prompts.json"
 FOLDERS = {"docs": DOCS, "docstrings": DOCS.parent / "src"}
 COUNTS = pytest.StashKey[Counter]()
+WRONG = pytest.StashKey[str]()
+RENEW = "python -m tox run -e record"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FLOAT = re.compile(r"[+-]?(?:\d*\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)")
-MARKS = re.compile(r"(?:^[ \t]*% .*\n)*\Z", re.MULTILINE)
-MARK = re.compile(r"[ \t]*% (needs-data|tolerance (?P<tolerance>\d*\.?\d+(e-\d+)?))(: .*)?$")
-FENCE = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<fence>`{3,})(?:\{code-block\} *)?(?:python|pycon)[^\n]*\n"
-    r"(?P<code>.*?)^(?P=indent)(?P=fence)[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
 
 # The build's own Python files hold no prompts
 collect_ignore = [
@@ -50,6 +52,7 @@ collect_ignore = [
     "conftest.py",
     "_ext",
     "figures",
+    "live",
     "_generated",
 ]
 
@@ -80,19 +83,10 @@ class Rounding(doctest.OutputChecker):
 class Prompts(DocTestEvaluator):
     """Run the prompts of one fence."""
 
-    def __init__(self, place, marks):
+    def __init__(self, fence):
         super().__init__(FLAGS)
-        self.needs_data, tolerance = False, 0.0
-        for mark in marks.splitlines():
-            known = MARK.match(mark)
-            if known is None:
-                message = (
-                    f"unknown mark {mark.strip()!r}, expected `% needs-data` or `% tolerance 0.1`"
-                )
-                raise pytest.UsageError(f"{place}: {message}")
-            self.needs_data = self.needs_data or known[1] == "needs-data"
-            tolerance = max(tolerance, float(known["tolerance"] or 0))
-        self.runner._checker = Rounding(tolerance)
+        self.needs_data = fence.needs_data
+        self.runner._checker = Rounding(fence.tolerance)
 
     def __call__(self, example):
         reason = missing_data() if self.needs_data else None
@@ -119,42 +113,41 @@ def missing_data():
     return None
 
 
-def check_dependence(path, fences):
+def check_dependence(path, page):
     """Refuse a fence that uses a name which only a needs-data fence above it has bound."""
     bound = set()
-    for line, needs_data, sources in fences:
-        for node in ast.walk(ast.parse("".join(sources))):
+    for fence in page:
+        keep = bound.add if fence.needs_data else bound.discard
+        for node in ast.walk(ast.parse("".join(prompt.source for prompt in fence.prompts))):
             name = getattr(node, "id", getattr(node, "name", None))
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                if name in bound and not needs_data:
+                if name in bound and not fence.needs_data:
+                    place = f"{path}:{fence.line}"
                     message = (
                         f"{name!r} comes from a fence marked needs-data: mark this one as well"
                     )
-                    raise pytest.UsageError(f"{path}:{line}: {message}")
+                    raise PageError(f"{place}: {message}")
             elif isinstance(node, ast.alias):
-                (bound.add if needs_data else bound.discard)(node.asname or node.name)
+                keep(node.asname or node.name)
             elif isinstance(node, ast.Name | ast.FunctionDef | ast.ClassDef):
-                (bound.add if needs_data else bound.discard)(name)
+                keep(name)
 
 
 def parse_page(document):
     """Yield one region for each prompt in the fences of a page."""
-    fences = []
-    for fence in FENCE.finditer(document.text):
-        line = document.text.count("\n", 0, fence.start()) + 1
-        marks = MARKS.search(document.text, 0, fence.start())[0]
-        evaluator = Prompts(f"{document.path}:{line}", marks)
-        sources = []
-        for region in DocTestStringParser(evaluator)(fence["code"], document.path):
-            region.start += fence.start("code")
-            region.end += fence.start("code")
-            region.parsed.lineno += line
-            sources.append(region.parsed.source)
-            yield region
-        if not sources:
-            raise pytest.UsageError(f"{document.path}:{line}: Python code without a `>>>` prompt")
-        fences.append((line, evaluator.needs_data, sources))
-    check_dependence(document.path, fences)
+    starts = [0]
+    for line in document.text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    try:
+        page = [part for part in read(document.text, document.path) if isinstance(part, Fence)]
+        check_dependence(document.path, page)
+    except PageError as error:
+        raise pytest.UsageError(str(error)) from None
+    for fence in page:
+        evaluator = Prompts(fence)
+        for prompt in fence.prompts:
+            end = prompt.lineno + (prompt.source + prompt.want).count("\n")
+            yield Region(starts[prompt.lineno], starts[end], prompt, evaluator)
 
 
 def enter_page(namespace):
@@ -197,38 +190,53 @@ def pytest_collection_modifyitems(session, config, items):
     if session.testsfailed:  # a file could not be collected, and that is reported already
         return
     full = [name for name, folder in FOLDERS.items() if is_full(config, folder)]
-    if "docs" in full:
-        check_every_prompt({(e.path, e.line) for e in pages.values()})
-    check_counts(counts, full, record=os.environ.get("REFNET_RECORD_PROMPTS") == "1")
-
-
-def check_every_prompt(collected):
-    """Refuse a page with a prompt outside the fences: nothing would run it."""
-    lost = [
-        f"{page}:{number}"
-        for page in sorted(DOCS.rglob("*.md"))
-        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
-        if re.match(r"[ \t>]*>>> ", line) and (str(page), number) not in collected
-    ]
-    if lost:
-        raise pytest.UsageError("prompts that would not run:\n" + "\n".join(lost))
+    wrong = check_counts(counts, full, record=os.environ.get("REFNET_RECORD_PROMPTS") == "1")
+    if hasattr(config, "workeroutput"):  # one of several processes, which all collect the same
+        config.workeroutput["prompts"] = [dict(counts), wrong]
+    elif wrong:
+        raise pytest.UsageError(wrong)
 
 
 def check_counts(counts, full, record):
-    """Refuse fewer prompts than recorded, and a page without a record; or record what is there."""
+    """Return which page has another count of prompts than is recorded; or record what is there."""
     before = json.loads(RECORD.read_text(encoding="utf-8"))
     kept = {n: c for n, c in before.items() if ("docs" if n.endswith(".md") else n) not in full}
     now = {n: c for n, c in counts.items() if ("docs" if n.endswith(".md") else n) in full}
     if record:
         RECORD.write_text(json.dumps(kept | now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        return
+        return ""
     for name in sorted(now.keys() | before.keys() - kept.keys()):
-        if name not in before or now.get(name, 0) < before[name]:
-            raise pytest.UsageError(
+        if name not in before or now.get(name, 0) != before[name]:
+            return (
                 f"{name}: expected {before.get(name, 'a record of its')} prompts, got "
-                f"{now.get(name, 0)}. If that is meant, run `REFNET_RECORD_PROMPTS=1 python -m "
-                f"pytest --collect-only -q` and commit docs/{RECORD.name}."
+                f"{now.get(name, 0)}. If that is meant, run `{RENEW}` and commit "
+                f"docs/{RECORD.name}."
             )
+    return ""
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node):
+    """Take the counts from a process that ran prompts."""
+    counts, wrong = getattr(node, "workeroutput", {}).get("prompts", ({}, ""))
+    node.config.stash[COUNTS] = Counter(counts)
+    node.config.stash[WRONG] = wrong
+
+
+def pytest_sessionfinish(session):
+    """Fail a run in several processes that found another count of prompts than is recorded."""
+    if session.config.stash.get(WRONG, ""):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def pytest_configure(config):
+    """Refuse to spread the prompts of one page over several processes."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "load":
+        do = "Add `--dist loadfile`."
+        raise pytest.UsageError(
+            f"the prompts of a page share one namespace, expected them in one "
+            f"process, got --dist load. {do}"
+        )
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -237,3 +245,5 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("prompts")
         for name, count in sorted(counts.items()):
             terminalreporter.line(f"{count:6d}  {name}")
+    if config.stash.get(WRONG, ""):
+        terminalreporter.line(f"ERROR: {config.stash[WRONG]}", red=True)

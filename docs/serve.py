@@ -41,7 +41,7 @@ def server(site, port=0):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Serve the built site on this machine.")
     parser.add_argument("--site", type=Path, default=SITE, help="folder of the built site")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()

@@ -101,7 +101,9 @@ def test_both_languages_show_the_same_formulas_and_pictures(soup, page):
         article = soup(language, page).find("article")
         formulas = [f.get_text() for f in article.find_all(class_="math")]
         # inline formulas of one paragraph may change places: languages differ in word order
-        return sorted(formulas), [picture["src"] for picture in article.find_all("img")]
+        # a picture with words has a second file, with the words of that language
+        pictures = [re.sub(r"\.zh_CN(?=\.svg$)", "", p["src"]) for p in article.find_all("img")]
+        return sorted(formulas), pictures
 
     assert content("en") == content("zh_CN")
 
@@ -227,6 +229,25 @@ def test_a_formula_that_cannot_be_drawn_fails_the_build_with_its_place(small):
     assert re.search(r"index\.md:3:.*formula: expected LaTeX.*fraction", output), output
 
 
+def test_one_language_can_be_built_alone_and_by_a_python_that_optimizes(small):
+    site, work = small.parent / "site", small.parent / "work"
+    code, output = run(
+        "-OO", small / "build.py", "--language", "en", "--site", site, "--work", work
+    )
+    assert code == 0, output
+    assert "zh_CN is not built" in output
+    assert (site / "en" / "index.html").exists()
+    assert not (site / "zh_CN").exists()
+    assert "url=en/index.html" in (site / "index.html").read_text(encoding="utf-8")
+
+    code, output = run(small / "build.py", "--language", "zh_CN", "--site", site, "--work", work)
+    assert code == 0, output
+    assert "not built" not in output
+    assert 'href="zh_CN/index.html"' in (site / "index.html").read_text(encoding="utf-8")
+    for script in ("build.py", "check_po.py", "serve.py"):
+        assert run("-OO", DOCS / script, "--help")[0] == 0
+
+
 def test_a_deleted_page_leaves_the_site(small):
     extra = small / "extra.md"
     extra.write_text("---\norphan: true\n---\n# Extra\n", encoding="utf-8")
@@ -285,6 +306,218 @@ def test_a_figure_that_cannot_be_drawn_fails_the_build(draw, body, reason):
     assert code != 0
     assert re.search(rf"docs/figures/one\.py: .*{reason}", output), output
     assert not draw.result.exists()
+
+
+def test_a_figure_has_its_words_in_each_language_that_has_them(draw, small):
+    words = small / "locales" / "zh_CN" / "figures.po"
+    shown = small / "_generated" / "figures" / "one.zh_CN.svg"
+    words.write_text('msgid "loss"\nmsgstr "损失"\n', encoding="utf-8")
+    code, output = draw("axis.set(title='loss 0.25', xlabel='$t$', ylabel='val_loss')")
+    assert code == 0, output
+    assert re.findall(r"<text[^>]*>([^<]*)<", shown.read_text(encoding="utf-8")) == ["损失 0.25"]
+    assert "<text" not in draw.result.read_text(encoding="utf-8")
+
+    words.write_text('msgid "loss"\nmsgstr "代价"\n', encoding="utf-8")
+    draw("axis.set(title='loss 0.25', xlabel='$t$', ylabel='val_loss')")
+    assert "代价 0.25" in shown.read_text(encoding="utf-8")
+
+    assert draw("axis.set(title='$E$')")[0] == 0  # symbols need no second picture
+    assert not shown.exists()
+
+
+def test_a_picture_leaves_room_for_chinese_as_wide_as_it_is(small, tmp_path):
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import matplotlib; matplotlib.use('svg')\n"
+    code += "import pictures, matplotlib.pyplot as plt\n"
+    code += "from matplotlib.backends.backend_svg import FigureCanvasSVG\n"
+    code += "words = pictures.Words(__import__('pathlib').Path('none'))\n"
+    code += "words.words, words.pattern = {'ab': '汉' * 10}, __import__('re').compile('ab')\n"
+    code += "with plt.rc_context(pictures.STYLE):\n"
+    code += "    figure = plt.figure(dpi=72)\n"
+    code += "    text = figure.text(0.1, 0.5, 'ab', fontsize=20)\n"
+    code += "    with pictures.speaking(figure, words):\n"
+    code += "        print(round(text.get_window_extent().width))\n"
+    code += "    print(text.get_text())\n"
+    assert run("-c", code, DOCS / "_ext") == (0, "200\nab\n")
+
+
+# ------------------------------------------------------------------ pictures of a page's own code
+
+DRAWN = """# P
+
+```python
+>>> from matplotlib.figure import Figure
+>>> figure = Figure()
+>>> _ = figure.subplots().set_xlabel("step")
+>>> 1 / 0
+Traceback (most recent call last):
+    ...
+ZeroDivisionError: division by zero
+```
+
+```{drawn} figure
+:alt: An empty chart.
+
+Nothing yet.
+```
+
+```python
+>>> _ = figure.axes[0].plot([0, 1])
+```
+
+:::{dropdown} More
+```{drawn} figure
+:alt: A line.
+```
+:::
+"""
+
+
+@pytest.fixture
+def picture_page(small):
+    """Write a page, build the languages asked for, return code and output."""
+    words = small / "locales" / "zh_CN" / "figures.po"
+    words.write_text('msgid "step"\nmsgstr "步"\n', encoding="utf-8")
+    site, work = small.parent / "site", small.parent / "work"
+
+    def build(text, *options, **environment):
+        (small / "index.md").write_text(text, encoding="utf-8")
+        command = [small / "build.py", "--site", site, "--work", work, *options]
+        return run(*command, **environment)
+
+    build.pictures = small / "_generated" / "drawn" / "index"
+    build.site = site
+    return build
+
+
+def test_a_page_shows_the_figures_that_its_prompts_made_at_that_place(picture_page):
+    code, output = picture_page(DRAWN)
+    assert code == 0, output
+    for language, ending in (("en", "svg"), ("zh_CN", "zh_CN.svg")):
+        text = (picture_page.site / language / "index.html").read_text(encoding="utf-8")
+        pictures = BeautifulSoup(text, "html.parser").find("article").find_all("img")
+        names = [f"_images/index-figure.{ending}", f"_images/index-figure-2.{ending}"]
+        assert [picture["src"] for picture in pictures] == names
+        assert [picture["alt"] for picture in pictures] == ["An empty chart.", "A line."]
+        first, second = ((picture_page.site / language / n).read_text("utf-8") for n in names)
+        assert ("步" in first) == (language == "zh_CN")
+        assert "line2d_" in second
+        assert second.count('id="line2d_') == first.count('id="line2d_') + 1
+
+
+def test_pictures_are_drawn_again_only_when_the_prompts_or_the_words_change(picture_page, small):
+    assert picture_page(DRAWN, "--language", "en")[0] == 0
+    first = picture_page.pictures / "index-figure.svg"
+    os.utime(first, (0, 0))
+    assert picture_page(DRAWN.replace("Nothing yet.", "Not yet."), "--language", "en")[0] == 0
+    assert first.stat().st_mtime == 0
+    assert picture_page(DRAWN.replace('"step"', '"$t$"'), "--language", "en")[0] == 0
+    assert first.stat().st_mtime != 0
+    assert not first.with_name("index-figure.zh_CN.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("{drawn} figure\n:alt: An", "{drawn} chart\n:alt: An", r"md:13: .*'chart'.* got none"),
+        (">>> figure = Figure()", ">>> figure = 1", r"md:6: AttributeError"),
+        ("1 / 0\nT", "1 / nought\n2\nT", r"md:7: NameError: name 'nought'"),
+        (":alt: A line.", "", r"index\.md.*drawn: expected `:alt:`"),
+        ('"step"', '"误差"', r"md:13: drawn: .*Glyph .* missing"),
+        ("{drawn} figure\n:alt: A l", "{drawn} Figure\n:alt: A l", r"md:24: .* got type"),
+    ],
+)
+def test_a_picture_that_is_not_there_fails_the_build_with_its_place(
+    picture_page, old, new, problem
+):
+    assert old in DRAWN
+    code, output = picture_page(DRAWN.replace(old, new, 1), "--language", "en")
+    assert code != 0
+    assert re.search(problem, output), output
+
+
+def test_a_word_without_chinese_fails_the_chinese_build_alone(picture_page):
+    page = DRAWN.replace('"step"', '"epoch"')
+    assert picture_page(page, "--language", "en")[0] == 0
+    code, output = picture_page(page, "--language", "zh_CN")
+    assert code != 0
+    assert re.search(r"index\.md.*zh_CN/figures\.po.*'epoch'", output), output
+
+
+def test_a_picture_of_data_that_is_missing_is_left_out_with_a_sentence(picture_page, small):
+    page = DRAWN.replace("# P\n\n", "# P\n\n% needs-data\n", 1)
+    # The system's folder of the data is a setting of refnet: point it at an empty one
+    nowhere = small.parent / "nowhere"
+    nowhere.mkdir()
+    (nowhere / "sitecustomize.py").write_text(
+        "import pathlib, refnet.data.fetch as f\nf.DEBIAN = pathlib.Path('none')\n"
+    )
+    paths = os.pathsep.join([str(nowhere), os.environ.get("PYTHONPATH", "")])
+    none = {name: str(small.parent / "none") for name in ("XDG_CACHE_HOME", "REFNET_DATA")}
+    code, output = picture_page(
+        page, "--language", "en", **none, REFNET_OFFLINE="1", PYTHONPATH=paths
+    )
+    assert code != 0  # the second fence changes a figure that is not there
+    page = page.replace(
+        "```python\n>>> _ = figure.axes", "% needs-data\n```python\n>>> _ = figure.axes"
+    )
+    code, output = picture_page(
+        page, "--language", "en", **none, REFNET_OFFLINE="1", PYTHONPATH=paths
+    )
+    assert code == 0, output
+    text = (picture_page.site / "en" / "index.html").read_text(encoding="utf-8")
+    assert text.count("This picture is drawn from the whole of Fashion-MNIST") == 2
+
+
+# ------------------------------------------------------------------ numbers of results in sentences
+
+
+@pytest.fixture
+def sentence(small):
+    (small / "results").mkdir()
+    content = {"seeds": [0, 4], "summary": {"a net": {"lr 0.1": {"mean": 0.8351, "min": 0.8}}}}
+    (small / "results" / "one.json").write_text(json.dumps(content), encoding="utf-8")
+    site, work = small.parent / "site", small.parent / "work"
+
+    def build(role):
+        (small / "index.md").write_text(f"# P\n\nRight: {role}.\n", encoding="utf-8")
+        code, output = run(
+            small / "build.py", *("--language", "en"), "--site", site, "--work", work
+        )
+        page = site / "en" / "index.html"
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        found = BeautifulSoup(text, "html.parser").find("article")
+        return code, output, found.p.get_text() if found else ""
+
+    return build
+
+
+def test_a_sentence_takes_numbers_from_a_results_file(sentence):
+    roles = [
+        ("{result}`one:a net.lr 0.1`", "0.835"),
+        ("{result}`one:a net.lr 0.1|.1%`", "83.5%"),
+        ("{result}`one:summary.a net.lr 0.1.min|.2f`", "0.80"),
+        ("{result}`one:seeds`", "2"),
+        ("{result}`one:seeds.1`", "4"),
+    ]
+    code, output, text = sentence(" ".join(role for role, _ in roles))
+    assert code == 0, output
+    assert text == f"Right: {' '.join(number for _, number in roles)}."
+
+
+@pytest.mark.parametrize(
+    ("role", "problem"),
+    [
+        ("{result}`two:a`", "expected a file .*two.json"),
+        ("{result}`one:a net.lr 1`", "expected one of lr 0.1, got 'lr 1'"),
+        ("{result}`one:a net`", "expected the keys of a number"),
+        ("{result}`one:a net.lr 0.1.min.x`", "expected nothing after 'min'"),
+        ("{result}`one:seeds|.1q`", "expected a format such as"),
+    ],
+)
+def test_a_number_that_no_file_has_fails_the_build_with_its_place(sentence, role, problem):
+    code, output, _ = sentence(role)
+    assert code != 0
+    assert re.search(rf"index\.md:3:.*{problem}", output), output
 
 
 # ------------------------------------------------------------------ translation gate

@@ -1,47 +1,30 @@
 """Draw docs/figures/*.py as part of the build: one SVG each, and no picture is committed.
 
 `draw()` of each script returns a matplotlib figure; it lands in docs/_generated/figures/<name>.svg,
-where the pages of both languages show it. A script that raises, warns, or needs a glyph that the
-font lacks fails the build. A figure is drawn again when its script, a results file that the script
-names, this file, refnet, matplotlib or torch changed.
+with English words, and beside it as <name>.zh_CN.svg with Chinese ones (docs/_ext/pictures.py),
+which the Chinese pages show. A script that raises, warns, or needs a glyph that the font lacks
+fails the build. A figure is drawn again when its script, a results file that the script names, its
+words, these files, refnet, matplotlib or torch changed.
 """
 
-import hashlib
 import importlib.util
 import runpy
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 
+from pictures import STYLE, digest_of, is_current, languages, record, refuse_missing, save
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
-
-STYLE = {
-    "font.family": "DejaVu Sans",  # matplotlib's own; drawn as outlines, the same everywhere
-    "font.size": 11,
-    "figure.figsize": (6.4, 3.6),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-    "svg.fonttype": "path",
-}
 
 
 def key_of(script, package):
     """Return the hash of everything that the figure is made from."""
-    digest = hashlib.sha256(f"{version('matplotlib')} {version('torch')} {STYLE}".encode())
     results = sorted(script.parent.with_name("results").glob("*.json"))
     named = [path for path in results if path.name in script.read_text(encoding="utf-8")]
-    for path in [Path(__file__), script, *named, *sorted(package.rglob("*.py"))]:
-        digest.update(path.read_bytes())
-    return f"<!-- {digest.hexdigest()} -->\n"
+    return digest_of(package, *(path.read_bytes() for path in [script, *named]))
 
 
-def draw(script, target):
+def draw(script, target, translations):
     """Run ``draw()`` of one script and save what it returns."""
     import matplotlib
     import torch
@@ -56,7 +39,7 @@ def draw(script, target):
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         # run, not imported: Python's cache tells two scripts of one second and one size not apart
         figure = runpy.run_path(str(script))["draw"]()
-        figure.savefig(target, metadata={"Date": None}, bbox_inches="tight", transparent=True)
+        save(figure, target, translations)
         plt.close("all")
 
 
@@ -69,23 +52,44 @@ def draw_all(app):
         raise ExtensionError(
             "docs/figures: expected refnet to be installed. Run `pip install -e .`"
         )
+    names = {script.stem for script in scripts}
+    for old in folder.iterdir():
+        if old.name.partition(".")[0] not in names:
+            old.unlink()
     for script in scripts:
-        target = folder / f"{script.stem}.svg"
         key = key_of(script, Path(refnet.origin).parent)
         words_alone = app.builder.name == "gettext"  # for these an old picture will do
-        if target.exists() and (words_alone or target.read_text(encoding="utf-8").endswith(key)):
-            continue
-        logging.getLogger(__name__).info("drawing figures/%s", script.name)
-        partial = target.with_suffix(".part.svg")
-        try:
-            draw(script, partial)
-        except Exception as error:
-            message = f"docs/figures/{script.name}: {type(error).__name__}: {error}"
-            raise ExtensionError(message, error) from error
-        partial.write_text(partial.read_text(encoding="utf-8") + key, encoding="utf-8")
-        partial.replace(target)
-    for old in set(folder.glob("*.svg")) - {folder / f"{s.stem}.svg" for s in scripts}:
+        if not (words_alone and (folder / f"{script.stem}.svg").exists()):
+            draw_if_changed(script, folder, key, languages(app.srcdir))
+        if not words_alone:
+            refuse_english(script, folder, app.config.language)
+
+
+def draw_if_changed(script, folder, key, translations):
+    """Draw one figure, unless the one that is there was made from the same things."""
+    known, target = folder / f"{script.stem}.json", folder / f"{script.stem}.svg"
+    if target.exists() and is_current(known, key, translations):
+        return
+    logging.getLogger(__name__).info("drawing figures/%s", script.name)
+    for old in folder.glob(f"{script.stem}.*"):
         old.unlink()
+    partial = folder / f"{script.stem}.part.svg"
+    try:
+        draw(script, partial, translations)
+    except Exception as error:
+        message = f"docs/figures/{script.name}: {type(error).__name__}: {error}"
+        raise ExtensionError(message, error) from error
+    for path in folder.glob(f"{script.stem}.part.*"):
+        path.replace(path.with_name(path.name.replace(".part.", ".")))
+    record(known, key, translations)
+
+
+def refuse_english(script, folder, language):
+    """Refuse a figure with words that the language of this build does not have."""
+    try:
+        refuse_missing(folder / f"{script.stem}.json", f"docs/figures/{script.name}", language)
+    except ValueError as error:
+        raise ExtensionError(str(error)) from error
 
 
 def setup(app):

@@ -35,16 +35,16 @@ def name_roles(folder):
             path.write_text(text.replace(old, 'role="listitem"'), encoding="utf-8")
 
 
-def write_404(site, address):
-    """Copy the English 404 page to the root, where web servers look, with links from there.
+def write_404(site, language, address):
+    """Copy the 404 page of a language to the root, where web servers look, with links from there.
 
     The server shows it in place of any address, however deep: its links start at the site's root.
     """
     root = f"{urlsplit(address).path.rstrip('/')}/"
-    page = (site / "en" / "404.html").read_text(encoding="utf-8")
+    page = (site / language / "404.html").read_text(encoding="utf-8")
     page = re.sub(
         r'\b(href|src|action|data-content_root)="(?!#)([^"]*)"',
-        lambda match: f'{match[1]}="{urljoin(f"{root}en/404.html", match[2])}"',
+        lambda match: f'{match[1]}="{urljoin(f"{root}{language}/404.html", match[2])}"',
         page,
     )
     chinese = f'location.pathname.startsWith("{root}zh_CN/")'
@@ -101,7 +101,7 @@ def publish(site, languages, address):
     for language in languages:
         drop_unused(site / language)
         name_roles(site / language)
-    write_404(site, address)
+    write_404(site, languages[0], address)
     write_llms(site, languages, address)
     if address:
         write_sitemap(site, languages, address)

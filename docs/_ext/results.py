@@ -1,4 +1,4 @@
-"""Fill the tables of a page with the numbers of docs/results/<name>.json.
+"""Fill tables and sentences of a page with the numbers of docs/results/<name>.json.
 
 The page holds the words, which are translated; the file holds the numbers and how they were made:
 
@@ -15,9 +15,18 @@ The page holds the words, which are translated; the file holds the numbers and h
     What else there is to say about the table.
     ```
 
-The empty cells get the mean over the seeds, or the median of the rounds of bench/, and, below it,
+The empty cells get the mean over the seeds, or the median of the rounds of lab/bench/, and below it
 the least and the greatest number; `:mean-only:` leaves these out. Rows are labels of the file and
 columns its measures. Below the table stand command, seeds, versions, device and date.
+
+In a sentence, a role writes one number, in Python's own format (.3f, a whole number as it is):
+
+    {result}`fashion:linear.test_accuracy|.1%` of the pictures
+    the worst of {result}`fashion:seeds` seeds had {result}`fashion:linear.test_accuracy.min`
+
+Behind the colon stand keys of the file, those of its ``summary`` first; a measure is its mean or
+median, or what follows it: ``.min``, ``.max``, ``.std``. A list is its length, or with ``.0`` its
+first number.
 """
 
 import json
@@ -26,7 +35,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 
 def keys(text):
@@ -54,7 +63,7 @@ class Results(SphinxDirective):
         path = Path(self.env.srcdir, "results", f"{self.arguments[0]}.json")
         self.env.note_dependency(str(path))
         if not path.exists():
-            raise self.error(f"results: expected a file {path}. Run examples/results.py or bench/.")
+            raise self.error(f"results: expected a file {path}. Run lab/results.py or lab/bench/.")
         content = json.loads(path.read_text(encoding="utf-8"))
         parsed = self.parse_content_to_nodes()
         if not parsed or not isinstance(parsed[0], nodes.table):
@@ -93,7 +102,7 @@ class Results(SphinxDirective):
 
     def facts(self, content):
         """Return how the numbers were made: translated words, each with what the file says."""
-        bench = "rounds" in content  # bench/ counts rounds, examples/results.py seeds
+        bench = "rounds" in content  # lab/bench/ counts rounds, lab/results.py seeds
         facts = {"Command": nodes.literal("", content["command"])}
         if bench:
             facts["Rounds"] = nodes.Text(str(content["rounds"]))
@@ -118,7 +127,58 @@ class Results(SphinxDirective):
         return found
 
 
+class Result(SphinxRole):
+    """One number of a results file."""
+
+    def run(self):
+        name, _, wanted = self.text.partition(":")
+        keys, _, style = wanted.partition("|")
+        path = Path(self.env.srcdir, "results", f"{name}.json")
+        try:
+            if not path.exists():
+                raise ValueError(f"expected a file {path}. Run lab/results.py or lab/bench/.")
+            self.env.note_dependency(str(path))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            text = in_style(find({**content, **content.get("summary", {})}, keys), style)
+        except ValueError as error:
+            message = self.inliner.reporter.error(
+                f"result: {self.text!r}: {error}", line=self.lineno
+            )
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        return [nodes.inline(self.rawtext, text, classes=["result"])], []
+
+
+def find(content, keys):
+    """Return the number at keys joined by dots; a key may hold dots itself."""
+    while keys:
+        names = list(map(str, range(len(content)))) if isinstance(content, list) else list(content)
+        fits = [name for name in names if keys == name or keys.startswith(f"{name}.")]
+        if not fits:
+            raise ValueError(f"expected one of {', '.join(names)}, got {keys!r}.")
+        name = max(fits, key=len)
+        content = content[int(name)] if isinstance(content, list) else content[name]
+        keys = keys[len(name) + 1 :]
+        if keys and not isinstance(content, dict | list):
+            raise ValueError(f"expected nothing after {name!r}, got {keys!r}.")
+    if isinstance(content, list):
+        return len(content)
+    if isinstance(content, dict):
+        content = content.get("median", content.get("mean", content))
+    if isinstance(content, bool) or not isinstance(content, int | float):
+        raise ValueError(f"expected the keys of a number, got {content!r:.60}.")
+    return content
+
+
+def in_style(number, style):
+    """Return a number in a format of Python's."""
+    try:
+        return format(number, style or ("d" if isinstance(number, int) else ".3f"))
+    except ValueError as error:
+        raise ValueError(f"expected a format such as .3f or .1%, got {style!r}: {error}") from error
+
+
 def setup(app):
     app.add_directive("results", Results)
+    app.add_role("result", Result())
     app.add_css_file("results.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -30,8 +30,7 @@ from refnet.layers.models import LeNet, linear_classifier, mlp, overfit_net, xor
 from refnet.layers.sequential import Sequential, fully_connected
 from refnet.training import record
 from refnet.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from refnet.training.measures import Metrics
-from refnet.training.record import History
+from refnet.training.record import History, Metrics
 from refnet.training.trainer import Trainer
 
 sys.modules["refnet.init"] = init  # the names of these two modules for a reader

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch --root ...
     0
     """
-    parser = argparse.ArgumentParser(prog="python -m refnet")
+    called = Path(sys.argv[0]).name
+    parser = argparse.ArgumentParser(prog="refnet" if called == "refnet" else "python -m refnet")
     commands = parser.add_subparsers(required=True)
     add_data(commands)
     add_doctor(commands)
@@ -115,7 +116,7 @@ def _verify(kind: str, found: dict[str, Path | None]) -> list[str]:
 MODULES = {  # what is needed, and the name under which it is imported
     "numpy": "numpy",
     "torch": "torch",
-    "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
     "matplotlib": "matplotlib.figure",
     "tqdm": "tqdm",
     "filelock": "filelock",
@@ -139,43 +140,72 @@ def add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def doctor(as_json: bool = False) -> int:
     """Print versions, devices, data and free disk, then what to do; 1 if training cannot work."""
-    versions = {name: _version(name) for name in ("refnet", *MODULES, *EXTRAS)}
-    broken = [fault for name in MODULES if (fault := _fault(name, versions[name] is not None))]
-    todo = [
-        f"pip install {name}  (for {use})" for name, use in EXTRAS.items() if not versions[name]
-    ]
-    try:
-        device = str(choose_device())
-    except ValueError as error:
-        device = "none"
-        broken.append(str(error))
-    found = dict.fromkeys(SHA256, 0)
-    try:
-        for kind in SHA256:
-            found[kind] = sum(find_file(kind, name, None) is not None for name in SHAPES)
-            if found[kind] < len(SHAPES):
-                todo.append(f"{kind}: {ways_out(kind)}")
-    except ValueError as error:  # of REFNET_DATA
-        broken.append(str(error))
-    report = {
+    broken: list[str] = []
+    todo: list[str] = []
+    report: dict[str, object] = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{f"version of {name}": version or "missing" for name, version in versions.items()},
-        "device": device,
+        **_packages(broken, todo),
+        "device": _device(broken),
         "devices": [describe(each) for each in all_devices()],
         "threads": torch.get_num_threads(),
-        **{f"files of {kind}": f"{n} of {len(SHAPES)}" for kind, n in found.items()},
+        **_data_sets(broken, todo),
         "free disk": _free_disk(),
         "broken": broken,
         "to do": todo,
     }
     if as_json:
         print(json.dumps(report, indent=1))
-    else:
-        for name, value in report.items():
-            lines = value if isinstance(value, list) else [value]
-            print(f"{name + ':':<26}" + f"\n{'':<26}".join(map(str, lines or ["nothing"])))
+        return int(bool(broken))
+    for name, value in report.items():
+        head = f"{name}:"
+        lines = value if isinstance(value, list) else [value]
+        for line in lines or ["nothing"]:
+            print(f"{head:<26}{line}")
+            head = ""
     return int(bool(broken))
+
+
+def _packages(broken: list[str], todo: list[str]) -> dict[str, str]:
+    """Return the version of each package; say which is missing or broken."""
+    rows = {}
+    for name in ("refnet", *MODULES, *EXTRAS):
+        version = _version(name)
+        rows[f"version of {name.removesuffix('-python-headless')}"] = version or "missing"
+        fault = _fault(name, version is not None) if name in MODULES else ""
+        if fault:
+            broken.append(fault)
+        if name in EXTRAS and version is None:
+            todo.append(f"pip install {name}  (for {EXTRAS[name]})")
+    clash = _clash()
+    if clash:
+        todo.append(clash)
+    return rows
+
+
+def _device(broken: list[str]) -> str:
+    try:
+        return str(choose_device())
+    except ValueError as error:  # of REFNET_DEVICE
+        broken.append(str(error))
+        return "none"
+
+
+def _data_sets(broken: list[str], todo: list[str]) -> dict[str, str]:
+    """Return how many files of each set are found; say what to do about the rest."""
+    rows = {}
+    for kind in SHA256:
+        try:
+            found = [name for name in SHAPES if find_file(kind, name, None)]
+        except (ValueError, OSError, RuntimeError) as error:  # of REFNET_DATA, or of the home
+            rows[f"files of {kind}"] = "unknown"
+            if str(error) not in broken:
+                broken.append(str(error))
+            continue
+        rows[f"files of {kind}"] = f"{len(found)} of {len(SHAPES)}"
+        if len(found) < len(SHAPES):
+            todo.append(f"{kind}: {ways_out(kind)}")
+    return rows
 
 
 def _free_disk() -> str:
@@ -197,17 +227,31 @@ def _fault(name: str, installed: bool) -> str:
         importlib.import_module(MODULES[name])
     except Exception as error:  # a broken package raises what it will
         do = f"pip install --force-reinstall {name}"
-        if name == "opencv-python":
-            do += "; on a slim Debian or Ubuntu: apt-get install libgl1 libglib2.0-0"
+        if name == "opencv-python-headless":
+            do = f"pip uninstall opencv-python, then {do}"  # the build with windows wants libGL
         return sentence(name, "a package that can be imported", first_line(error), do)
     return ""
 
 
 def _version(name: str) -> str | None:
-    for package in (name, f"{name}-headless"):  # OpenCV comes with or without windows
+    # of OpenCV either build will do: with windows or without
+    for package in (name, name.removesuffix("-headless")):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(package)
     return None
+
+
+def _clash() -> str:
+    """Return what to do where both builds of OpenCV are installed, or ""."""
+    builds = ("opencv-python", "opencv-python-headless")
+    try:
+        versions = [importlib.metadata.version(package) for package in builds]
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    got = " beside ".join(map(" ".join, zip(builds, versions, strict=True)))
+    do = "They share the folder cv2: pip uninstall opencv-python, then "
+    do += "pip install --force-reinstall opencv-python-headless"
+    return sentence("OpenCV", "one of its builds", got, do)
 
 
 if __name__ == "__main__":

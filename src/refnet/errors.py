@@ -12,7 +12,7 @@ import numbers
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -63,9 +63,9 @@ def check_number(
     where: str, name: str, value: object, low: float = -math.inf, high: float = math.inf
 ) -> float:
     """Return ``value`` as a finite float in the closed interval [low, high]."""
-    expected = f"{name} to be a finite number" + (
-        f" in [{low:g}, {high:g}]" if (low, high) != (-math.inf, math.inf) else ""
-    )
+    expected = f"{name} to be a finite number"
+    if (low, high) != (-math.inf, math.inf):
+        expected += f" in [{low:g}, {high:g}]"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(
             sentence(where, expected, repr(value), f"Pass an int or a float for {name}.")
@@ -176,15 +176,29 @@ def _to_disk(path: Path, flags: int) -> None:
         os.close(handle)
 
 
+def how_to_make_a_tensor(x: object, kind: torch.dtype | None = None, name: str = "x") -> str:
+    """Return what makes a tensor of dtype ``kind`` out of ``x``, as the advice of a sentence."""
+    if isinstance(x, Mapping) and x:
+        return f"Give one tensor of it, e.g. {name}[{next(iter(x))!r}]."
+    if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x):
+        shapes = {getattr(part, "shape", None) for part in x}
+        if len(shapes) > 1:
+            return f"Of a batch (x, y) give x alone: {name}[0]."
+        return f"Make one batch of them: torch.stack({name})."
+    array = f"{name}.to_numpy()" if hasattr(x, "to_numpy") else name
+    return f"Convert it first, e.g. torch.as_tensor({array}, dtype={kind or torch.float32})."
+
+
 def check_features(
     where: str, x: object, size: int, hint: str, kind: torch.dtype | None = None
 ) -> None:
     """Raise unless ``x`` is a floating-point tensor of shape (..., size) and dtype ``kind``."""
     if not isinstance(x, Tensor):
-        do = "Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
+        do = how_to_make_a_tensor(x, kind)
         raise TypeError(sentence(where, "a torch.Tensor", type(x).__name__, do))
     if not x.is_floating_point():
-        do = "Convert it first, e.g. x.float()."
+        to_kind = "x.float()" if kind in (None, torch.float32) else f"x.to({kind})"
+        do = f"Convert it first, e.g. {to_kind}."
         raise TypeError(sentence(where, "a floating-point tensor", str(x.dtype), do))
     if kind not in (None, x.dtype) and not torch.is_autocast_enabled(x.device.type):
         do = f"Convert one of the two, e.g. x.to({kind})."

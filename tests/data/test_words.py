@@ -184,5 +184,5 @@ def test_without_opencv_the_error_says_what_to_install(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "cv2")
     monkeypatch.setattr(builtins, "__import__", no_cv2)
-    with pytest.raises(ImportError, match=r"expected OpenCV, got libGL.*apt-get install libgl1"):
+    with pytest.raises(ImportError, match=r"expected OpenCV, got libGL.*opencv-python-headless"):
         draw_text()

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from refnet.data.datasets import ArrayDataset
-from refnet.devices import choose_device, rank_and_world
+from refnet.devices import choose_device
 from refnet.errors import all_finite, check_int, check_number, first_line, sentence
+from refnet.processes import rank_and_world
 
 FAR = 100  # standard deviations; no sample of real data lies so far from its mean
 NEAR = 0.1  # standard deviations; real data does not lie within so little

@@ -127,7 +127,7 @@ def _strokes(text: str, height: int, width: int) -> Pixels:
     try:
         import cv2  # here, since it needs libraries that a slim machine lacks
     except ImportError as error:
-        do = "pip install opencv-python, and on Debian apt-get install libgl1 libglib2.0-0."
+        do = "Run: pip install opencv-python-headless."
         raise ImportError(sentence("draw_text", "OpenCV", str(error), do)) from error
     font = cv2.FONT_HERSHEY_DUPLEX
 
