@@ -464,13 +464,12 @@ def _index(indices: Any) -> Tensor:
         index = torch.as_tensor(indices)
     except (TypeError, ValueError, RuntimeError):  # words, or rows of different lengths
         index = torch.empty(())
-    got = reprlib.repr(indices)
     if index.ndim != 1:
         do = "For single indices use torch.utils.data.BatchSampler(sampler, 64, drop_last=False)."
-        raise TypeError(sentence("Loader", "a sampler of batches", got, do))
+        raise TypeError(sentence("Loader", "a sampler of batches", reprlib.repr(indices), do))
     if index.dtype == torch.bool:
         do = "Take the places of a mask: torch.as_tensor(mask).nonzero().flatten()."
-        raise TypeError(sentence("Loader", "a sampler of indices", got, do))
+        raise TypeError(sentence("Loader", "a sampler of indices", reprlib.repr(indices), do))
     if index.is_floating_point() and index.numel() > 0:  # torch makes floats of []
         return index
     return index.long()
