@@ -759,9 +759,9 @@ def test_a_block_that_python_would_end_too_soon_or_not_at_all_is_found(text, typ
 
 def test_without_the_data_its_prompts_are_skipped_with_the_reason_or_fail_on_demand(small):
     page_of(small, "# P\n\n% needs-data\n```python\n>>> 1\n2\n```\n", count=1)
-    # The system's folder of the data is a setting of refnet.download: point it at an empty one
-    start = "import sys, pathlib, pytest, refnet.download as d; d.DEBIAN = pathlib.Path('none');"
-    start += "sys.exit(pytest.main(['-p', 'no:cacheprovider', 'docs']))"
+    # The system's folder of the data is a setting of refnet.data.fetch: point it at an empty one
+    start = "import sys, pathlib, pytest, refnet.data.fetch as d; d.DEBIAN = pathlib.Path('none');"
+    start += "sys.exit(pytest.main(['-p', 'no:cacheprovider', '-ra', 'docs']))"
     nowhere = {name: str(small.parent / "none") for name in ("XDG_CACHE_HOME", "REFNET_DATA")}
     nowhere |= {"REFNET_OFFLINE": "1", "REFNET_REQUIRE_DATA": ""}
 

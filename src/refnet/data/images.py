@@ -196,10 +196,10 @@ def _luminance(where: str, a: Pixels) -> Pixels:
     colours = a.ndim == 3 and a.shape[2] in (3, 4)
     if not (a.ndim == 2 or colours) or a.size == 0:
         do = "Pass (height, width), or (height, width, 3 or 4)."
-        if a.ndim == 3 and a.shape[0] in (1, 3, 4):
-            do = "Channels stand last here: pass picture.transpose(1, 2, 0), or picture[0] of one."
-        elif a.ndim == 3 and a.shape[2] == 1:
+        if a.ndim == 3 and a.shape[2] == 1:
             do = "Pass picture[:, :, 0]."
+        elif a.ndim == 3 and a.shape[0] in (1, 3, 4):
+            do = "Channels stand last here: pass picture.transpose(1, 2, 0), or picture[0] of one."
         raise ValueError(sentence(where, "pixels of shape (H, W[, 3 or 4])", str(a.shape), do))
     check_size(where, a.shape[0], a.shape[1])
     full = _full_brightness(a)

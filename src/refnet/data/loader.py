@@ -184,7 +184,7 @@ class Normalize:
         self._match(x)
         y = x.to(torch.float32, copy=True).sub_(self.mean).div_(self.std)
         if not self._looked and len(y) > 0:
-            self._look(y)
+            self._look(x)
         return y
 
     def inverse(self, y: Tensor) -> Tensor:
@@ -211,13 +211,14 @@ class Normalize:
                 raise ValueError(sentence(where, expected, got, do))
             setattr(self, name, value.to(x.device))
 
-    def _look(self, y: Tensor) -> None:
+    def _look(self, x: Tensor) -> None:
         """Warn, at the first batch, of a mean and a std that belong to another unit."""
         self._looked = True
         if isinstance(self.mean, Tensor) or isinstance(self.std, Tensor):
             return
-        low = float(y.min()) * self.std + self.mean
-        high = float(y.max()) * self.std + self.mean
+        values = x.detach().to(torch.float32)
+        low = float(values.min())
+        high = float(values.max())
         far = max(high - self.mean, self.mean - low) > FAR * abs(self.std)
         near = 0 < high - low < NEAR * abs(self.std)
         if far and 0 <= self.mean <= 1 and 0 < self.std <= 0.5:
@@ -432,7 +433,9 @@ def _check_parts(dataset: Any, sampler: Any, transform: Any) -> None:
         do = "For arrays write ArrayDataset(x, y)."
         raise TypeError(sentence("Loader", "a data set with len and [i]", got, do))
     if getattr(sampler, "ndim", 2) != 2:
-        do = "Write torch.as_tensor(indices).split(64); of a mask, mask.nonzero().flatten()."
+        do = (
+            "Write torch.as_tensor(indices).split(64); indices of a mask: mask.nonzero().flatten()."
+        )
         got = f"an array of shape {tuple(sampler.shape)}"
         raise TypeError(sentence("Loader", "a sampler of batches", got, do))
     if not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
@@ -461,13 +464,12 @@ def _index(indices: Any) -> Tensor:
         index = torch.as_tensor(indices)
     except (TypeError, ValueError, RuntimeError):  # words, or rows of different lengths
         index = torch.empty(())
-    got = reprlib.repr(indices)
     if index.ndim != 1:
         do = "For single indices use torch.utils.data.BatchSampler(sampler, 64, drop_last=False)."
-        raise TypeError(sentence("Loader", "a sampler of batches", got, do))
+        raise TypeError(sentence("Loader", "a sampler of batches", reprlib.repr(indices), do))
     if index.dtype == torch.bool:
         do = "Take the places of a mask: torch.as_tensor(mask).nonzero().flatten()."
-        raise TypeError(sentence("Loader", "a sampler of indices", got, do))
+        raise TypeError(sentence("Loader", "a sampler of indices", reprlib.repr(indices), do))
     if index.is_floating_point() and index.numel() > 0:  # torch makes floats of []
         return index
     return index.long()
