@@ -575,6 +575,35 @@ def test_a_translation_keeps_code_maths_roles_and_links(gate, english, chinese, 
 
 
 @pytest.mark.parametrize(
+    ("english", "chinese", "problem"),
+    [
+        ("Copy 40 pictures.", "复制 3,000 张图片。", "lost [40], new [3,000]"),
+        ("Copy 40 pictures.", "复制图片。", "lost [40], new []"),
+        ("It is 0.835 now.", "现在是 0.853。", "lost [0.835], new [0.853]"),
+        ("3 of 3 seeds", "3 个种子", "lost [3], new []"),
+        ("60,000 pictures", "6 万张图片", None),
+        ("60,000 pictures", "六万张图片", None),
+        ("60,000 pictures", "60000 张图片", None),
+        ("60,000 pictures", "6 千张图片", "lost [60,000], new [6]"),
+        ("48 million bytes, 1.9 billion", "4,800 万字节，19 亿", None),
+        ("100 billion a second", "每秒一千亿次", None),
+        ("4% are left", "还剩百分之四", None),
+        ("all of 100 percent", "百分之百", None),
+        ("ten classes, six hundred times", "10 个类，600 次", None),
+        ("ten classes", "11 个类", "lost [], new [11]"),
+        ("the first 12", "前十二个", None),
+        ("the first 25", "前二十五个", None),
+        ("105 of 1,020", "一千零二十个中有一百零五个", None),
+        ("File {0} has {1} lines.", "共 {1} 行，见文件 {0}。", None),
+        ("File {0} has {1} lines.", "共 {1} 行，见文件 {1}。", "lost [0], new [1]"),
+    ],
+)
+def test_a_translation_keeps_the_numbers(gate, english, chinese, problem):
+    found = list(gate.problems_of(polib.POEntry(msgid=english, msgstr=chinese), is_rst=False))
+    assert found == ([f"not the same numbers: {problem}"] if problem else [])
+
+
+@pytest.mark.parametrize(
     ("chinese", "problem"),
     [
         ("**x** （*张量*）-- 宽度为 :math:`D`，见 :class:`~torch.Tensor` 与 ``len``。", None),
