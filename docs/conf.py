@@ -33,7 +33,9 @@ extensions = [
     "drawn",  # docs/_ext/drawn.py
     "figures",  # docs/_ext/figures.py
     "films",  # docs/_ext/films.py
+    "live",  # docs/_ext/live.py
     "mathml",  # docs/_ext/mathml.py
+    "reading",  # docs/_ext/reading.py
     "results",  # docs/_ext/results.py
     "zh_search",  # docs/_ext/zh_search.py
 ]

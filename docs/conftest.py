@@ -52,6 +52,7 @@ collect_ignore = [
     "conftest.py",
     "_ext",
     "figures",
+    "live",
     "_generated",
 ]
 

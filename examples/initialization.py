@@ -30,13 +30,17 @@ def through(start, activation, layers, width, batch_size, device):
     for _ in range(layers):
         layer = refnet.Linear(width, width, bias=False)
         start(layer.weight)
-        z = layer.to(device).double()(x)  # (N, D) @ (D, D) -> (N, D)
+        layer.to(device).double()
+        z = layer(x)  # (N, D) @ (D, D) -> (N, D)
         z.retain_grad()
         sums.append(z)
         x = f(z)
     # x.sum() would send back the same number everywhere; a random gradient of variance 1 does not
-    x.backward(torch.randn(batch_size, width, dtype=torch.float64).to(device))
-    return [z.var().item() for z in sums], [z.grad.var().item() for z in sums]
+    dx = torch.randn(batch_size, width, dtype=torch.float64)
+    x.backward(dx.to(device))
+    forward = [z.var().item() for z in sums]
+    backward = [z.grad.var().item() for z in sums]
+    return forward, backward
 
 
 def factor(first, last, steps):
@@ -57,12 +61,12 @@ def main(device="auto", seed=0, activation="relu", layers=20, width=512, batch_s
     for name, size in (("layers", layers), ("width", width), ("batch_size", batch_size)):
         errors.check_int("initialization", name, size, 2)  # a variance takes two
     device = refnet.choose_device(device)
-    forward, backward = {}, {}
+    forward = {}
+    backward = {}
     for name, start in STARTS.items():
         refnet.seed_everything(seed)
-        forward[name], backward[name] = through(
-            start, activation, layers, width, batch_size, device
-        )
+        variances = through(start, activation, layers, width, batch_size, device)
+        forward[name], backward[name] = variances
 
     print(f"{layers} layers of {width} units, {activation}, {batch_size} samples, in float64")
     table("variance of the sums z, forward", forward, layers)

@@ -4,24 +4,11 @@ The pictures of 28 x 28 are padded with black to the 32 x 32 that the net was ma
 """
 
 import argparse
-import warnings
 
 import torch
 from torch.nn.functional import mse_loss, one_hot, pad
 
 import refnet
-
-
-def load(data, or_sample):
-    """Return training and test set; the embedded sample if asked for and there is no other."""
-    try:
-        return refnet.FashionMNIST(data), refnet.FashionMNIST(data, train=False)
-    except refnet.MissingDataError as error:
-        if not or_sample:
-            raise
-        note = "NOT the full set: training on the embedded sample of 3,000 pictures instead"
-        warnings.warn(f"{note}, since {error}", stacklevel=2)
-        return refnet.FashionMNIST(sample=True), refnet.FashionMNIST(train=False, sample=True)
 
 
 def padded(dataset):
@@ -84,7 +71,8 @@ def compare_updates(net, lr=0.01):
 def main(device="auto", seed=0, epochs=5, batch_size=64, lr=0.001, data=None, or_sample=False):
     """Take the net apart and train it; return its parameters, graph, update and accuracy."""
     refnet.seed_everything(seed)
-    train, test = load(data, or_sample)
+    train = refnet.FashionMNIST(data, or_sample=or_sample)
+    test = refnet.FashionMNIST(data, train=False, or_sample=or_sample)
     pixels = train.images.float()
     normalize = refnet.Normalize(pixels.mean(), pixels.std())
     train, test = padded(train), padded(test)

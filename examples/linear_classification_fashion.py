@@ -1,29 +1,17 @@
 """A linear classifier, 784-10, on the full Fashion-MNIST: what neural_network.py improves on."""
 
 import argparse
-import warnings
 
 import torch
 
 import refnet
 
 
-def load(data, or_sample):
-    """Return training and test set; the embedded sample if asked for and there is no other."""
-    try:
-        return refnet.FashionMNIST(data), refnet.FashionMNIST(data, train=False)
-    except refnet.MissingDataError as error:
-        if not or_sample:
-            raise
-        note = "NOT the full set: training on the embedded sample of 3,000 pictures instead"
-        warnings.warn(f"{note}, since {error}", stacklevel=2)
-        return refnet.FashionMNIST(sample=True), refnet.FashionMNIST(train=False, sample=True)
-
-
 def main(device="auto", seed=0, epochs=5, batch_size=64, lr=0.01, data=None, or_sample=False):
     """Train the classifier on 60,000 pictures; return its accuracy on the other 10,000."""
     refnet.seed_everything(seed)
-    train, test = load(data, or_sample)
+    train = refnet.FashionMNIST(data, or_sample=or_sample)
+    test = refnet.FashionMNIST(data, train=False, or_sample=or_sample)
     pixels = train.images.float()
     normalize = refnet.Normalize(pixels.mean(), pixels.std())
 

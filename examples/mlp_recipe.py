@@ -8,7 +8,6 @@ recipe begins from other weights, which shows how much their scale decides.
 """
 
 import argparse
-import warnings
 
 import torch
 from torch import nn
@@ -24,18 +23,6 @@ STARTS = {
     "xavier": init.xavier_normal_,
     "torch": lambda weight: weight,  # as torch.nn.Linear starts: U(-k, k) with k = 1 / sqrt(D)
 }
-
-
-def load(data, or_sample):
-    """Return training and test set; the embedded sample if asked for and there is no other."""
-    try:
-        return refnet.FashionMNIST(data), refnet.FashionMNIST(data, train=False)
-    except refnet.MissingDataError as error:
-        if not or_sample:
-            raise
-        note = "NOT the full set: training on the embedded sample of 3,000 pictures instead"
-        warnings.warn(f"{note}, since {error}", stacklevel=2)
-        return refnet.FashionMNIST(sample=True), refnet.FashionMNIST(train=False, sample=True)
 
 
 def recipe(start):
@@ -75,7 +62,8 @@ def main(
     errors.check_choice("mlp_recipe", "start", start, STARTS)
     errors.check_int("mlp_recipe", "epochs", epochs, 1)
     refnet.seed_everything(seed)
-    train, test = load(data, or_sample)
+    train = refnet.FashionMNIST(data, or_sample=or_sample)
+    test = refnet.FashionMNIST(data, train=False, or_sample=or_sample)
     order = refnet.RandomSampler(train, batch_size, seed=seed)
     parts = tuned(train, epochs * len(order)) if tune else recipe(start)
     scale, model, optimizer = parts

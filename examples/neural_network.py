@@ -1,23 +1,10 @@
 """A net with one hidden layer, 784-256-10, on the full Fashion-MNIST."""
 
 import argparse
-import warnings
 
 import torch
 
 import refnet
-
-
-def load(data, or_sample):
-    """Return training and test set; the embedded sample if asked for and there is no other."""
-    try:
-        return refnet.FashionMNIST(data), refnet.FashionMNIST(data, train=False)
-    except refnet.MissingDataError as error:
-        if not or_sample:
-            raise
-        note = "NOT the full set: training on the embedded sample of 3,000 pictures instead"
-        warnings.warn(f"{note}, since {error}", stacklevel=2)
-        return refnet.FashionMNIST(sample=True), refnet.FashionMNIST(train=False, sample=True)
 
 
 def main(
@@ -34,7 +21,8 @@ def main(
 ):
     """Train the net on 60,000 pictures; return its accuracy on the other 10,000."""
     refnet.seed_everything(seed)
-    train, test = load(data, or_sample)
+    train = refnet.FashionMNIST(data, or_sample=or_sample)
+    test = refnet.FashionMNIST(data, train=False, or_sample=or_sample)
     pixels = train.images.float()
     normalize = refnet.Normalize(pixels.mean(), pixels.std())
 

@@ -5,7 +5,6 @@ arrive at the same numbers. They compute in float64, where rounding leaves no do
 """
 
 import argparse
-import warnings
 from itertools import count, islice
 
 import torch
@@ -14,18 +13,6 @@ from torch.nn.functional import cross_entropy
 
 import refnet
 from refnet import errors
-
-
-def load(data, or_sample):
-    """Return the training set; the embedded sample if asked for and there is no other."""
-    try:
-        return refnet.FashionMNIST(data)
-    except refnet.MissingDataError as error:
-        if not or_sample:
-            raise
-        note = "NOT the full set: training on the embedded sample of 3,000 pictures instead"
-        warnings.warn(f"{note}, since {error}", stacklevel=2)
-        return refnet.FashionMNIST(sample=True)
 
 
 def passes(loader):
@@ -98,7 +85,7 @@ def main(device="auto", seed=0, steps=100, batch_size=64, lr=0.01, data=None, or
     if errors.check_number("three_ways", "lr", lr, 0) == 0:
         raise ValueError("three_ways: expected lr above 0, got 0. Choose 0.01, for example.")
     refnet.seed_everything(seed)
-    train = load(data, or_sample)
+    train = refnet.FashionMNIST(data, or_sample=or_sample)
     mean, std = train.images.double().mean(), train.images.double().std()
     order = refnet.RandomSampler(train, batch_size, seed=seed)
     device = refnet.choose_device(device)

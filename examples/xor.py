@@ -32,7 +32,8 @@ def set_by_hand():
 def train_all(hidden, activation, seeds, steps=300, lr=0.5, momentum=0.9, device="cpu"):
     """Train one net for each seed, all at once; return whether each gets all four samples right."""
     data = refnet.XOR()
-    x, y = data.x.to(device), data.y.to(device).repeat(len(seeds))
+    x = data.x.to(device)  # (4, 2)
+    y = data.y.to(device).repeat(len(seeds))  # (S * 4,)
     nets = []
     for seed in seeds:
         refnet.seed_everything(seed)
@@ -43,46 +44,66 @@ def train_all(hidden, activation, seeds, steps=300, lr=0.5, momentum=0.9, device
     for _ in range(steps):
         optimizer.zero_grad()
         logits = answers(parameters).flatten(0, 1)  # (S * 4, 2)
-        # the sum of S mean losses: each net gets the gradient of its own
-        (cross_entropy(logits, y, reduction="sum") / 4).backward()
+        losses = cross_entropy(logits, y, reduction="sum") / 4
+        losses.backward()  # the sum of S mean losses: each net gets the gradient of its own
         optimizer.step()
-    return (answers(parameters).argmax(2).flatten() == y).view(-1, 4).all(1).tolist()
+    guesses = answers(parameters).argmax(2).flatten()
+    return (guesses == y).view(-1, 4).all(1).tolist()
+
+
+def train_one(name, model, data, epochs, device):
+    """Train a model on the four samples; print and return what it makes of them."""
+    loader = refnet.Loader(data, refnet.SequentialSampler(data, batch_size=4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+    trainer = refnet.Trainer(model, optimizer, device=device, verbose=False)
+    trainer.fit(loader, epochs=epochs)
+    metrics = trainer.evaluate(loader)
+    print(f"{name}: {metrics.correct} of {metrics.count} right, loss = {metrics.loss:.3f}")
+    return metrics
+
+
+def count_all(nets, seed, device):
+    """Print and return how many of many nets learn XOR, for each activation and each width."""
+    print(f"\nof {nets} nets of each kind this many learn XOR in 300 steps:")
+    print("neurons" + "".join(f"{width:>5}" for width in WIDTHS))
+    seeds = range(seed, seed + nets)
+    solved = {}
+    for kind in ACTIVATIONS:
+        solved[kind] = {}
+        for width in WIDTHS:
+            learnt = train_all(width, kind, seeds, device=device)
+            solved[kind][width] = sum(learnt)
+        counts = solved[kind].values()
+        print(f"{kind:<7}" + "".join(f"{count:>5}" for count in counts), flush=True)
+    return solved
 
 
 def main(device="auto", seed=0, hidden=4, activation="tanh", epochs=500, nets=100):
     """Train a linear model and a net on the four samples; count how many of many nets succeed."""
     errors.check_int("xor", "nets", nets, 1)
+    device = refnet.choose_device(device)
     data = refnet.XOR()
-    loader = refnet.Loader(data, refnet.SequentialSampler(data, batch_size=4))
-    numbers = {}
-    for name in ("linear", "net"):
-        refnet.seed_everything(seed)
-        model = nn.Linear(2, 2) if name == "linear" else refnet.xor_net(hidden, activation)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-        trainer = refnet.Trainer(model, optimizer, device=device, verbose=False)
-        trainer.fit(loader, epochs=epochs)
-        metrics = trainer.evaluate(loader)
-        print(f"{name}: {metrics.correct} of {metrics.count} right, loss = {metrics.loss:.3f}")
-        numbers[f"{name}_correct"] = metrics.correct
-        numbers[f"{name}_loss"] = metrics.loss
+    refnet.seed_everything(seed)
+    linear = train_one("linear", nn.Linear(2, 2), data, epochs, device)
+    refnet.seed_everything(seed)
+    model = refnet.xor_net(hidden, activation)
+    net = train_one("net", model, data, epochs, device)
 
-    logits = model(data.x.to(trainer.device)).cpu()
-    for (a, b), label, guess in zip(data.x, data.y, logits.argmax(1), strict=True):
+    guesses = model(data.x.to(device)).cpu().argmax(1)
+    for (a, b), label, guess in zip(data.x, data.y, guesses, strict=True):
         print(f"{a:.0f} xor {b:.0f} = {label}, the net says {guess}")
 
-    right = int((set_by_hand()(data.x).argmax(1) == data.y).sum())
+    guesses = set_by_hand()(data.x).argmax(1)
+    right = int((guesses == data.y).sum())
     print(f"two neurons with weights set by hand: {right} of 4 right")
-    numbers["by_hand_correct"] = right
-
-    print(f"\nof {nets} nets of each kind this many learn XOR in 300 steps:")
-    print("neurons" + "".join(f"{width:>5}" for width in WIDTHS))
-    numbers["solved"] = {}
-    seeds = range(seed, seed + nets)
-    for kind in ACTIVATIONS:
-        counts = [sum(train_all(width, kind, seeds, device=trainer.device)) for width in WIDTHS]
-        print(f"{kind:<7}" + "".join(f"{count:>5}" for count in counts), flush=True)
-        numbers["solved"][kind] = dict(zip(WIDTHS, counts, strict=True))
-    return numbers
+    return {
+        "linear_correct": linear.correct,
+        "linear_loss": linear.loss,
+        "net_correct": net.correct,
+        "net_loss": net.loss,
+        "by_hand_correct": right,
+        "solved": count_all(nets, seed, device),
+    }
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import refnet
 
 LANGUAGES = ("en", "zh_CN")
 ON_DEMAND = ("refnet.plots", "refnet.deploy")  # not loaded by `import refnet`
-MODULES = ("refnet.by_hand", "refnet.layers.init", *ON_DEMAND)
+MODULES = ("refnet.by_hand", "refnet.init", *ON_DEMAND)
 
 
 def public_names():
@@ -19,7 +19,8 @@ def public_names():
     names = {f"refnet.{name}" for name in refnet.__all__} | set(ON_DEMAND)
     for path in MODULES:
         module = importlib.import_module(path)
-        here = [n for n, f in vars(module).items() if getattr(f, "__module__", None) == path]
+        inside = module.__name__
+        here = [n for n, f in vars(module).items() if getattr(f, "__module__", None) == inside]
         own = getattr(module, "__all__", [name for name in here if name[0] != "_"])
         names |= {f"{path}.{name}" for name in own}
     return sorted(names)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BENCH = ROOT / "bench"
+BENCH = ROOT / "lab" / "bench"
 
 
 @pytest.fixture
 def bench(monkeypatch):
-    """Load a script of bench/ as Python would run it, with its neighbours to import."""
+    """Load a script of lab/bench/ as Python would run it, with its neighbours to import."""
     monkeypatch.syspath_prepend(str(BENCH))
     return lambda name: runpy.run_path(str(BENCH / f"{name}.py"))
 
@@ -81,7 +81,7 @@ def test_the_columns_start_equal_and_end_alike(bench, task, images):
 def test_a_recorded_run_says_how_it_was_made_and_its_numbers_are_in_order(name):
     path = ROOT / "docs" / "results" / f"bench-{name}.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["command"].split()[:2] == ["python", f"bench/{name.partition('-')[0]}.py"]
+    assert content["command"].split()[:2] == ["python", f"lab/bench/{name.partition('-')[0]}.py"]
     assert {"torch", "python", "device", "cores", "load", "date", "rounds"} <= set(content)
     numbers = [n for row in content["summary"].values() for n in row.values()]
     assert numbers
@@ -112,6 +112,5 @@ def test_the_bench_for_a_gpu_runs_without_one_and_then_both_devices_agree(bench)
     assert result["difference"] == {"overfit": 0.0, "mlp": 0.0}
     for net in ("overfit", "mlp"):
         rows = {name for name in result["summary"] if name.startswith(net)}
-        assert rows == {f"{net} {row}" for row in ("graph", "plain", "launches", "products")}
-        graph, plain = (result["summary"][f"{net} {row}"]["seconds"] for row in ("graph", "plain"))
-        assert 0.2 < graph["median"] / plain["median"] < 5  # on the CPU both are plain steps
+        assert rows == {f"{net} trainer", f"{net} products"}
+        assert result["summary"][f"{net} trainer"][f"by {net} products"]["median"] > 1

@@ -1,7 +1,10 @@
 """The exported net is the net: same answers, any batch, in a process that knows no torch."""
 
+import copy
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +113,41 @@ def test_batch_norm_goes_out_as_in_evaluation_with_what_it_has_learnt(tmp_path, 
     deploy.check_parity(net, path, 3 + torch.rand(3, 2))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`")  # torch's compiler has it
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        torch.compile,
+        lambda net: nn.Sequential(torch.compile(net), nn.Identity()),
+        lambda net: net.compile() or net,
+    ],
+    ids=["whole", "a part", "in place"],
+)
+@pytest.mark.parametrize(("write", "name"), [(deploy.export, "a.pt2"), (deploy.to_onnx, "a.onnx")])
+def test_of_a_compiled_model_the_model_inside_goes_out(tmp_path, wrap, write, name):
+    net = refnet.mlp(8)
+    twin = copy.deepcopy(net)
+    path = write(wrap(net), torch.rand(2, 784), tmp_path / name)
+    assert deploy.check_parity(twin, path, torch.rand(3, 784)) < 1e-5
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """Be the only process of a group."""
+    store = f"file://{tmp_path}/store"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`")  # torch's compiler has it
+def test_of_a_model_that_several_processes_train_the_model_inside_goes_out(tmp_path, alone):
+    net = refnet.mlp(8)
+    shared = torch.compile(nn.parallel.DistributedDataParallel(net))
+    path = deploy.export(shared, torch.rand(2, 784), tmp_path / "a.pt2")
+    deploy.check_parity(net, path, torch.rand(3, 784))
+
+
 class Choice(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
@@ -143,6 +181,34 @@ def test_an_example_that_does_not_fit_is_named_by_the_model(
     assert not list(tmp_path.iterdir())
 
 
+class FixedBatch(nn.Module):
+    def forward(self, x):
+        return x.view(2, -1)
+
+
+class Rows(nn.Module):
+    def forward(self, x):
+        return torch.stack([row * 2 for row in x])
+
+
+@pytest.mark.parametrize("kind", [FixedBatch, Rows])
+def test_a_batch_size_written_into_the_code_is_named(tmp_path, kind):
+    words = "the same for all batch sizes, got UserError: .*Take the batch size from x.shape"
+    with pytest.raises(ValueError, match=words):
+        deploy.export(kind(), torch.ones(2, 3), tmp_path / "a.pt2")
+
+
+class Numpy(nn.Module):
+    def forward(self, x):
+        return torch.from_numpy(x.numpy() * 2)
+
+
+def test_numpy_inside_the_net_is_named(tmp_path):
+    words = "torch's operations alone, got RuntimeError: .*numpy.*Write the line that it names"
+    with pytest.raises(ValueError, match=words):
+        deploy.export(Numpy(), torch.ones(2, 3), tmp_path / "a.pt2")
+
+
 class Eigenvalues(nn.Module):
     def forward(self, x):
         return torch.linalg.eigvals(x @ x.T).real[:, None]
@@ -162,6 +228,34 @@ def test_parity_finds_another_model(files):
         deploy.check_parity(refnet.mlp(32), files[0], torch.rand(50, 784))
 
 
+def test_parity_tells_rounding_and_nan_from_another_model(tmp_path):
+    net = nn.Linear(3, 2, bias=False)
+    path = deploy.export(net, torch.rand(2, 3), tmp_path / "a.pt2")
+    x = torch.rand(5, 3)
+    with torch.no_grad():
+        net.weight *= 1 + 2**-20
+    with pytest.raises(ValueError, match="this is rounding: pass tolerance=") as caught:
+        deploy.check_parity(net, path, 1e6 * x)
+    tolerance = float(str(caught.value).rpartition("=")[2].removesuffix("."))
+    assert deploy.check_parity(net, path, 1e6 * x, tolerance) < tolerance
+    with pytest.raises(ValueError, match=r"got nan, .*\. The model itself gives nan or inf"):
+        deploy.check_parity(net, path, x * float("nan"))
+
+
+def test_a_file_that_is_missing_damaged_or_of_other_sizes_is_named(tmp_path, files, model):
+    x = torch.rand(2, 784)
+    with pytest.raises(ValueError, match=r"an exported file, got none there\. Write it first"):
+        deploy.check_parity(model, tmp_path / "no.pt2", x)
+    for name in ("a.pt2", "a.onnx"):
+        (tmp_path / name).write_bytes(b"junk")
+        with pytest.raises(ValueError, match=r"a net that takes x, got .* Export the model again"):
+            deploy.check_parity(model, tmp_path / name, x)
+    net = nn.Conv2d(1, 1, 3)
+    path = deploy.export(net, torch.rand(2, 1, 8, 8), tmp_path / "conv.pt2")
+    with pytest.raises(ValueError, match="with an example of the sizes of x"):
+        deploy.check_parity(net, path, torch.rand(2, 1, 9, 9))
+
+
 @pytest.mark.parametrize(("write", "suffix"), [(deploy.export, ".pt2"), (deploy.to_onnx, ".onnx")])
 def test_wrong_paths_and_examples_are_named(tmp_path, write, suffix):
     net, x = nn.Linear(3, 2), torch.ones(2, 3)
@@ -174,15 +268,48 @@ def test_wrong_paths_and_examples_are_named(tmp_path, write, suffix):
         write(net, x[0], tmp_path / f"a{suffix}")
     with pytest.raises(TypeError, match=r"an example batch, .* got ndarray"):
         write(net, x.numpy(), tmp_path / f"a{suffix}")
+    with pytest.raises(TypeError, match=r"got \(0, 3\)\. Pass one sample or more"):
+        write(net, x[:0], tmp_path / f"a{suffix}")
 
 
-def test_missing_packages_say_what_to_install(tmp_path, files, model, monkeypatch):
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
-    with pytest.raises(
-        ImportError,
-        match=r'onnx and onnxscript, got .*repository: python -m pip install "\.\[deploy\]"',
-    ):
-        deploy.to_onnx(nn.Linear(3, 2), torch.ones(2, 3), tmp_path / "a.onnx")
-    with pytest.raises(ImportError, match=r'onnxruntime, got .*pip install "\.\[deploy\]"'):
-        deploy.check_parity(model, files[1], torch.rand(1, 784))
+WITHOUT_ONNX = """
+import sys
+import torch
+from refnet import deploy
+
+net, folder = torch.nn.Linear(3, 2), sys.argv[1]
+deploy.check_parity(net, deploy.export(net, torch.ones(2, 3), folder + "/a.pt2"), torch.ones(2, 3))
+open(folder + "/a.onnx", "w").close()
+for act in (
+    lambda: deploy.to_onnx(net, torch.ones(2, 3), folder + "/b.onnx"),
+    lambda: deploy.check_parity(net, folder + "/a.onnx", torch.ones(2, 3)),
+):
+    try:
+        act()
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_where_onnx_is_not_installed_a_sentence_says_what_to_install(tmp_path):
+    packages = Path(torch.__file__).parents[1]
+    (tmp_path / "packages").mkdir()
+    for path in packages.iterdir():  # all that is installed here, but for three
+        if not path.name.startswith("onnx"):
+            (tmp_path / "packages" / path.name).symlink_to(path)
+    source = Path(refnet.__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-S", "-c", WITHOUT_ONNX, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": f"{source}{os.pathsep}{tmp_path / 'packages'}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    lines = result.stdout.splitlines()
+    assert len(lines) == 2, result.stderr
+    where, names = "deploy.to_onnx: expected onnx and onnxscript", "onnx onnxscript"
+    assert lines[0].startswith(f"{where}, got No module named 'onnx'. Run: python -m pip install")
+    assert f"pip install {names}; or in the folder of the repository: python -m pip" in lines[0]
+    assert lines[0].endswith('".[deploy]".')
+    assert "expected onnxruntime, got No module named 'onnxruntime'" in lines[1]
+    assert "pip install onnxruntime;" in lines[1]

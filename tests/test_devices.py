@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from refnet import devices
+from refnet import devices, processes
 from refnet.devices import all_devices, choose_device, describe, seed_everything
 
 CUDA = torch.cuda.is_available()
@@ -125,7 +125,7 @@ def test_a_wrong_timeout_is_named(monkeypatch, text):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("REFNET_TIMEOUT", text)
     with pytest.raises(ValueError, match="REFNET_TIMEOUT: expected a whole number of seconds"):
-        devices.start_distributed(torch.device("cpu"))
+        processes.start_distributed(torch.device("cpu"))
 
 
 @pytest.mark.cuda

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -150,38 +149,18 @@ def test_links_inside_the_site_lead_to_its_address_where_it_has_one(tmp_path):
 # ------------------------------------------------------------------ the pages of the course
 
 
-@pytest.fixture(scope="module")
-def runs(site, tmp_path_factory):
-    """Start the scripts of all pages, two at a time; a test waits for its own."""
-
-    def run(page):
-        folder = tmp_path_factory.mktemp("empty")
-        settings = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "REFNET_DEVICE": "cpu"}
-        return subprocess.run(
-            [sys.executable, site / "en" / f"{page}.py"],
-            cwd=folder,
-            env=settings | os.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=280,
-        )
-
-    with ThreadPoolExecutor(2) as pool:
-        started = {}
-
-        def result(page):
-            if page not in started:  # this one, and the next: they run side by side
-                for one in PAGES[PAGES.index(page) :][:2]:
-                    started.setdefault(one, pool.submit(run, one))
-            return started[page].result()
-
-        yield result
-
-
 @pytest.mark.parametrize("page", EXECUTED)
-def test_the_script_of_a_page_runs_in_an_empty_folder(runs, page):
-    done = runs(page)
+def test_the_script_of_a_page_runs_in_an_empty_folder(site, tmp_path, page):
+    settings = {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "REFNET_DEVICE": "cpu"}
+    done = subprocess.run(
+        [sys.executable, site / "en" / f"{page}.py"],
+        cwd=tmp_path,
+        env=settings | os.environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=560,
+    )
     assert done.returncode == 0, done.stderr
 
 

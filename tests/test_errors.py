@@ -1,6 +1,7 @@
 """The checks turn a wrong argument into where, expected, got and what to do."""
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,69 @@ def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr("sys.argv", ["a.py"])
     with pytest.raises(RuntimeError, match="a fault"):
         errors.run_script(main, argparse.ArgumentParser())
+
+
+# --- a file written whole
+
+
+def test_a_file_is_there_at_the_end_and_its_folder_is_made(tmp_path):
+    path = tmp_path / "new" / "folder" / "词.txt"
+    with errors.written_whole("f", path) as part:
+        part.write_text("one")
+        assert part.suffix == ".txt"
+        assert not path.exists()
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt()])
+def test_a_write_that_is_broken_off_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "file"
+    path.write_text("before")
+    write = errors.written_whole("f", path)
+    write.__enter__().write_text("half")
+    assert not write.__exit__(type(error), error, None)  # it goes on its way
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_mode_of_a_file_and_a_link_to_it_stay(tmp_path):
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_text("before")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    with errors.written_whole("f", link) as part:
+        part.write_text("after")
+    assert link.is_symlink()
+    assert path.read_text() == "after"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with errors.written_whole("f", path) as part:
+        part.write_text("through")
+    assert os.read(handle, 100) == b"through"
+    os.close(handle)
+    assert path.is_fifo()
+
+
+def test_a_folder_and_a_file_in_place_of_a_folder_are_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path, words in ((tmp_path, "Is a directory"), (tmp_path / "file" / "x", "File exists")):
+        expected = f"^f: expected a file that can be written, got {path} .{words}.. Choose"
+        with pytest.raises(errors.DataError, match=expected):
+            errors.written_whole("f", path, errors.DataError).__enter__()
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_named_and_leaves_what_was_there(small_disk):
+    path = small_disk / "file"
+    path.write_bytes(bytes(100_000))
+    full = pytest.raises(ValueError, match=r"got .*file \(a full disk\)\. Choose another path")
+    with full, errors.written_whole("f", path) as part:
+        part.write_bytes(bytes(400_000))
+    assert path.read_bytes() == bytes(100_000)
+    assert list(small_disk.iterdir()) == [path]

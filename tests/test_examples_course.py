@@ -86,11 +86,10 @@ def test_the_mnist_script_trains_on_files_in_mnists_format(mnist_folder, capsys)
     assert "NOT MNIST itself" in out  # these files have other bytes than the published ones
 
 
-def test_the_two_linear_scripts_differ_in_the_data_set_alone():
+def test_the_two_linear_scripts_differ_in_the_data_set_and_the_epochs_alone():
     fashion = inspect.getsource(main_of("linear_classification_fashion.py"))
     digits = inspect.getsource(main_of("linear_classification.py"))
-    # the sample is part of the data set: refnet carries none of MNIST
-    fashion = fashion.replace(", or_sample=False", "").replace(", or_sample", "")
+    digits = digits.replace("refnet.MNIST", "refnet.FashionMNIST").replace("epochs=20", "epochs=5")
     named = re.compile(r"^    which = .*\n", re.MULTILINE)  # the name of the set, for the last line
     assert len(named.findall(digits)) == len(named.findall(fashion)) == 1
     assert named.sub("", digits) == named.sub("", fashion)
@@ -102,8 +101,15 @@ def test_without_mnist_the_script_names_its_four_files_and_where_to_get_them(run
     assert err.count("\n") == 1
     assert all(f"{name}.gz" in err for name in MNIST_FILES)
     assert "https://ossci-datasets.s3.amazonaws.com/mnist/" in err
-    assert "--data" in err
     assert str(no_data) in err
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_mnist_script_passes_0_89_on_the_sample_that_refnet_carries(no_data, seed):
+    with pytest.warns(UserWarning, match="embedded sample"):
+        numbers = main_of("linear_classification.py")("cpu", seed, data=no_data, or_sample=True)
+    assert (numbers["train_samples"], numbers["test_samples"]) == (3000, 1000)
+    assert numbers["test_accuracy"] > 0.89
 
 
 def test_a_half_set_of_mnist_is_reported_by_the_name_of_what_is_missing(run, no_data, mnist_folder):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from refnet.__main__ import main
-from refnet.data import download
-from refnet.data.download import find_file
+from refnet.data import fetch
+from refnet.data.fetch import find_file
 from refnet.data.idx import SHAPES
 
 REAL = {
@@ -26,7 +26,7 @@ def nowhere(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REFNET_OFFLINE", "1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "DEBIAN", tmp_path / "no-debian")
+    monkeypatch.setattr(fetch, "DEBIAN", tmp_path / "no-debian")
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_the_command_to_get_a_set_has_the_folder_asked_for(tmp_path, capsys):
 def test_a_wrong_mirror_is_told_where_the_set_in_question_is_asked_for(monkeypatch):
     monkeypatch.setenv("REFNET_MIRROR", "foo")
     with pytest.raises(ValueError, match=r"asked for at <REFNET_MIRROR>/mnist/<file>\.gz"):
-        download.addresses("mnist", "train-images-idx3-ubyte")
+        fetch.addresses("mnist", "train-images-idx3-ubyte")
 
 
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(capsys, monkeypatch):

@@ -12,8 +12,8 @@ import refnet
 SIGNATURES = {
     "XOR": "()",
     "ArrayDataset": "(x, y)",
-    "FashionMNIST": "(root=None, train=True, *, download=True, sample=False)",
-    "MNIST": "(root=None, train=True, *, download=True)",
+    "FashionMNIST": "(root=None, train=True, *, download=True, sample=False, or_sample=False)",
+    "MNIST": "(root=None, train=True, *, download=True, sample=False, or_sample=False)",
     "read_idx": "(path)",
     "draw_text": "(text='OVERFIT', height=300, width=1000)",
     "ImagePixels": "(image)",
@@ -58,7 +58,8 @@ def test_the_trainer_takes_model_optimizer_loss_and_device():
     names = list(inspect.signature(refnet.Trainer).parameters)
     assert names[:4] == ["model", "optimizer", "loss", "device"]
     fit = inspect.signature(refnet.Trainer.fit).parameters
-    assert list(fit)[1:] == ["train", "validation", "epochs", "checkpoint", "resume"]
+    expected = ["train", "validation", "epochs", "checkpoint", "resume", "callback"]
+    assert list(fit)[1:] == expected
     assert fit["epochs"].default == 5
     steps = inspect.signature(refnet.Trainer.fit_steps).parameters
     assert list(steps)[1:5] == ["batches", "steps", "validation", "every"]

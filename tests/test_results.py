@@ -17,10 +17,10 @@ import refnet
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-SCRIPT = runpy.run_path(str(ROOT / "examples/results.py"))
+SCRIPT = runpy.run_path(str(ROOT / "lab/results.py"))
 CLAIMS = SCRIPT["CLAIMS"]
 XOR = runpy.run_path(str(ROOT / "examples/xor.py"))
-COMMAND = "python examples/results.py"
+COMMAND = "python lab/results.py"
 FILES = {
     path.stem: content
     for path in sorted((DOCS / "results").glob("*.json"))
@@ -151,7 +151,7 @@ def results(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["results.py", *map(str, arguments)])
         code = 0
         try:
-            runpy.run_path(str(ROOT / "examples/results.py"), run_name="__main__")
+            runpy.run_path(str(ROOT / "lab/results.py"), run_name="__main__")
         except SystemExit as stop:
             code = stop.code
         return code, *capsys.readouterr()
@@ -206,7 +206,7 @@ def build(tmp_path):
     numbers = {"mean": 0.8349, "std": 0.01, "min": 0.8, "max": 0.9}
     content = {
         **FILES["xor"],
-        "command": "python examples/results.py demo",
+        "command": "python lab/results.py demo",
         "seeds": [0, 1, 2],
         "holds": "2 of 3 seeds",
         "summary": {"one": {"a": numbers, "b": {**numbers, "mean": 7, "min": 7, "max": 7}}},
@@ -240,7 +240,7 @@ def test_a_table_is_filled_from_the_file(build):
     assert code == 0, output
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert "first 0.83 0.80–0.90 7.00 A caption." in text  # no ends where all are equal
-    for fact in ("python examples/results.py demo", "0–2", "2 / 3", FILES["xor"]["date"]):
+    for fact in ("python lab/results.py demo", "0–2", "2 / 3", FILES["xor"]["date"]):
         assert fact in text
     assert html.count('stub"') == 2  # the first column is one of headers
 

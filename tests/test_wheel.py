@@ -27,12 +27,16 @@ print(trainer.evaluate(loader).correct, len(refnet.FashionMNIST(sample=True)))
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
+def build_wheel(folder):
+    """Build the wheel into a folder, and return why that failed, or ""."""
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
-    subprocess.run(command, check=True, capture_output=True)
-    (path,) = folder.glob("*.whl")
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+@pytest.fixture(scope="session")
+def wheel(made_once):
+    (path,) = made_once("wheel", build_wheel).glob("*.whl")
     return path
 
 
@@ -82,6 +86,7 @@ def test_the_wheel_holds_the_package_its_data_its_licences_and_nothing_else(whee
     licences = [name for name in names if "/licenses/" in name]
     assert any(name.endswith("/LICENSE") for name in licences)
     assert any(name.endswith("LICENSE-fashion-mnist") for name in licences)
+    assert any(name.endswith("LICENSE-mnist") for name in licences)
     sources = {f"refnet/{path.name}" for path in (ROOT / "src" / "refnet").glob("*.py")}
     assert sources <= set(names)
 
@@ -116,3 +121,12 @@ def test_the_doctor_runs(installed, tmp_path):
     assert process.returncode == 0
     assert "broken:                   nothing" in process.stdout
     assert process.stderr == ""
+
+
+def test_the_command_refnet_runs_as_the_module_does(installed, tmp_path):
+    program = installed / "bin" / "refnet"
+    by_name = run(installed, tmp_path, program, "--help")
+    as_module = run(installed, tmp_path, "-m", "refnet", "--help")
+    assert by_name.returncode == as_module.returncode == 0
+    assert by_name.stdout.startswith("usage: refnet ")
+    assert as_module.stdout.startswith("usage: python -m refnet ")

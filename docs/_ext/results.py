@@ -15,7 +15,7 @@ The page holds the words, which are translated; the file holds the numbers and h
     What else there is to say about the table.
     ```
 
-The empty cells get the mean over the seeds, or the median of the rounds of bench/, and, below it,
+The empty cells get the mean over the seeds, or the median of the rounds of lab/bench/, and below it
 the least and the greatest number; `:mean-only:` leaves these out. Rows are labels of the file and
 columns its measures. Below the table stand command, seeds, versions, device and date.
 
@@ -63,7 +63,7 @@ class Results(SphinxDirective):
         path = Path(self.env.srcdir, "results", f"{self.arguments[0]}.json")
         self.env.note_dependency(str(path))
         if not path.exists():
-            raise self.error(f"results: expected a file {path}. Run examples/results.py or bench/.")
+            raise self.error(f"results: expected a file {path}. Run lab/results.py or lab/bench/.")
         content = json.loads(path.read_text(encoding="utf-8"))
         parsed = self.parse_content_to_nodes()
         if not parsed or not isinstance(parsed[0], nodes.table):
@@ -102,7 +102,7 @@ class Results(SphinxDirective):
 
     def facts(self, content):
         """Return how the numbers were made: translated words, each with what the file says."""
-        bench = "rounds" in content  # bench/ counts rounds, examples/results.py seeds
+        bench = "rounds" in content  # lab/bench/ counts rounds, lab/results.py seeds
         facts = {"Command": nodes.literal("", content["command"])}
         if bench:
             facts["Rounds"] = nodes.Text(str(content["rounds"]))
@@ -136,7 +136,7 @@ class Result(SphinxRole):
         path = Path(self.env.srcdir, "results", f"{name}.json")
         try:
             if not path.exists():
-                raise ValueError(f"expected a file {path}. Run examples/results.py or bench/.")
+                raise ValueError(f"expected a file {path}. Run lab/results.py or lab/bench/.")
             self.env.note_dependency(str(path))
             content = json.loads(path.read_text(encoding="utf-8"))
             text = in_style(find({**content, **content.get("summary", {})}, keys), style)

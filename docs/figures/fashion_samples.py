@@ -14,7 +14,7 @@ def draw():
     wall = torch.stack(first)  # (10, 12, 28, 28)
     wall = wall.permute(0, 2, 1, 3).reshape(10 * 28, COLUMNS * 28)
     figure, axis = plt.subplots(figsize=(6.0, 5.0))
-    axis.imshow(wall, cmap="gray_r", interpolation="nearest")
+    axis.imshow(wall, cmap="gray", interpolation="nearest")
     axis.set_yticks([28 * label + 14 for label in range(10)], data.classes)
     axis.set_xticks([])
     axis.tick_params(length=0)

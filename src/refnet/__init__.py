@@ -10,10 +10,9 @@ from importlib.metadata import version
 from refnet import by_hand
 from refnet.data.datasets import MNIST, XOR, ArrayDataset, FashionMNIST
 from refnet.data.idx import read_idx
-from refnet.data.images import ImagePixels, draw_text
-from refnet.data.loader import Loader
-from refnet.data.samplers import RandomSampler, SequentialSampler
-from refnet.data.transforms import Normalize, Rescale
+from refnet.data.images import ImagePixels
+from refnet.data.loader import Loader, Normalize, RandomSampler, Rescale, SequentialSampler
+from refnet.data.words import draw_text
 from refnet.devices import all_devices, choose_device, seed_everything
 from refnet.errors import (
     CheckpointError,
@@ -31,8 +30,7 @@ from refnet.layers.models import LeNet, linear_classifier, mlp, overfit_net, xor
 from refnet.layers.sequential import Sequential, fully_connected
 from refnet.training import record
 from refnet.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from refnet.training.measures import Metrics
-from refnet.training.record import History
+from refnet.training.record import History, Metrics
 from refnet.training.trainer import Trainer
 
 sys.modules["refnet.init"] = init  # the names of these two modules for a reader

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from refnet.data.datasets import MNIST, FashionMNIST
-from refnet.data.download import cache_folder, find_file, ways_out
+from refnet.data.fetch import cache_folder, find_file, ways_out
 from refnet.data.idx import SHA256, SHAPES, check_file
 from refnet.devices import all_devices, choose_device, describe
 from refnet.errors import DataError, RefnetError, check_path, first_line, sentence
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mnist: 0 of 4 files in no/such/folder. Get it: python -m refnet data --fetch --root ...
     0
     """
-    parser = argparse.ArgumentParser(prog="python -m refnet")
+    called = Path(sys.argv[0]).name
+    parser = argparse.ArgumentParser(prog="refnet" if called == "refnet" else "python -m refnet")
     commands = parser.add_subparsers(required=True)
     add_data(commands)
     add_doctor(commands)
@@ -59,58 +60,63 @@ def data(root: str | None = None, fetch: bool = False, verify: bool = False) -> 
     wrong = 0
     for kind in SHA256:
         failed = _fetch(kind, folder) if fetch else 0
-        wrong += failed
         found = {name: find_file(kind, name, folder) for name in SHAPES}
-        paths = [path for path in found.values() if path is not None]
-        lines, bad = _verify(kind, found) if verify else ([], 0)
-        wrong += bad
-        places = ", ".join(sorted({str(path.parent) for path in paths}))
-        state = "not checked (--verify does that)"
-        if fetch and not failed:
-            state = "checked"  # a set is read as it is fetched
-        if verify:
-            state = f"{bad} wrong" if bad else "checked"
-        if len(paths) == len(SHAPES):
+        lines = _verify(kind, found) if verify else []
+        bad = sum(line.startswith("WRONG") for line in lines)
+        wrong += failed + bad
+        places = ", ".join(sorted({str(path.parent) for path in found.values() if path}))
+        count = len(SHAPES) - list(found.values()).count(None)
+        if count == len(SHAPES):
+            state = "checked" if verify or fetch else "not checked (--verify does that)"
+            state = f"{bad} wrong" if bad else state  # a set is read as it is fetched
             print(f"{kind}: found in {places}, {state}")
         else:
             where = f" in {places or root}" if places or root else ""
-            at = "" if root is None else f" --root {shlex.quote(root)}"
-            do = f" Get it: python -m refnet data --fetch{at}. {ways_out(kind, folder)}"
-            print(f"{kind}: {len(paths)} of {len(SHAPES)} files{where}." + ("" if failed else do))
-        print("".join(f"  {line}\n" for line in lines), end="")
+            do = "" if failed else f" Get it: {_command(root)}. {ways_out(kind, folder)}"
+            print(f"{kind}: {count} of {len(SHAPES)} files{where}.{do}")
+        for line in lines:
+            print(f"  {line}")
     return int(wrong > 0)
+
+
+def _command(root: str | None) -> str:
+    """Return the command that fetches what is missing."""
+    folder = "" if root is None else f" --root {shlex.quote(root)}"
+    return f"python -m refnet data --fetch{folder}"
 
 
 def _fetch(kind: str, root: Path | None) -> int:
     """Fetch the missing files of a set; return 1, with the reason printed, if that fails."""
+    dataset = FashionMNIST if kind == "fashion-mnist" else MNIST
     try:
         for train in (True, False):
-            (FashionMNIST if kind == "fashion-mnist" else MNIST)(root, train)
+            dataset(root, train)
     except DataError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _verify(kind: str, found: dict[str, Path | None]) -> tuple[list[str], int]:
-    """Return one line for each file found, and how many are wrong."""
-    lines, wrong = [], 0
+def _verify(kind: str, found: dict[str, Path | None]) -> list[str]:
+    """Return one line for each file found, which begins with WRONG where it is."""
+    lines = []
     for name, path in found.items():
-        if path is not None:
-            try:
-                how = check_file(kind, name, path)[1]
-                by = "sha256" if how == "sha256" else "structure alone: not the published bytes"
-                lines.append(f"{path}: right, by {by}")
-            except DataError as error:
-                lines.append(f"WRONG: {error}")
-                wrong += 1
-    return lines, wrong
+        if path is None:
+            continue
+        try:
+            how = check_file(kind, name, path)[1]
+        except DataError as error:
+            lines.append(f"WRONG: {error}")
+            continue
+        by = "sha256" if how == "sha256" else "structure alone: not the published bytes"
+        lines.append(f"{path}: right, by {by}")
+    return lines
 
 
 MODULES = {  # what is needed, and the name under which it is imported
     "numpy": "numpy",
     "torch": "torch",
-    "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
     "matplotlib": "matplotlib.figure",
     "tqdm": "tqdm",
     "filelock": "filelock",
@@ -134,42 +140,83 @@ def add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def doctor(as_json: bool = False) -> int:
     """Print versions, devices, data and free disk, then what to do; 1 if training cannot work."""
-    versions = {name: _version(name) for name in ("refnet", *MODULES, *EXTRAS)}
-    broken = [fault for name in MODULES if (fault := _fault(name, versions[name] is not None))]
-    todo = [
-        f"pip install {name}  (for {use})" for name, use in EXTRAS.items() if not versions[name]
-    ]
-    try:
-        device = str(choose_device())
-    except ValueError as error:
-        device = "none"
-        broken.append(str(error))
-    found = {}
-    for kind in SHA256:
-        found[kind] = sum(find_file(kind, name, None) is not None for name in SHAPES)
-        if found[kind] < len(SHAPES):
-            todo.append(f"{kind}: {ways_out(kind)}")
-    cache = cache_folder()
-    disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    report = {
+    broken: list[str] = []
+    todo: list[str] = []
+    report: dict[str, object] = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{f"version of {name}": version or "missing" for name, version in versions.items()},
-        "device": device,
+        **_packages(broken, todo),
+        "device": _device(broken),
         "devices": [describe(each) for each in all_devices()],
         "threads": torch.get_num_threads(),
-        **{f"files of {kind}": f"{n} of {len(SHAPES)}" for kind, n in found.items()},
-        "free disk": f"{shutil.disk_usage(disk).free / 2**30:.1f} GiB at {disk}",
+        **_data_sets(broken, todo),
+        "free disk": _free_disk(),
         "broken": broken,
         "to do": todo,
     }
     if as_json:
         print(json.dumps(report, indent=1))
-    else:
-        for name, value in report.items():
-            lines = value if isinstance(value, list) else [value]
-            print(f"{name + ':':<26}" + f"\n{'':<26}".join(map(str, lines or ["nothing"])))
+        return int(bool(broken))
+    for name, value in report.items():
+        head = f"{name}:"
+        lines = value if isinstance(value, list) else [value]
+        for line in lines or ["nothing"]:
+            print(f"{head:<26}{line}")
+            head = ""
     return int(bool(broken))
+
+
+def _packages(broken: list[str], todo: list[str]) -> dict[str, str]:
+    """Return the version of each package; say which is missing or broken."""
+    rows = {}
+    for name in ("refnet", *MODULES, *EXTRAS):
+        version = _version(name)
+        rows[f"version of {name.removesuffix('-python-headless')}"] = version or "missing"
+        fault = _fault(name, version is not None) if name in MODULES else ""
+        if fault:
+            broken.append(fault)
+        if name in EXTRAS and version is None:
+            todo.append(f"pip install {name}  (for {EXTRAS[name]})")
+    clash = _clash()
+    if clash:
+        todo.append(clash)
+    return rows
+
+
+def _device(broken: list[str]) -> str:
+    try:
+        return str(choose_device())
+    except ValueError as error:  # of REFNET_DEVICE
+        broken.append(str(error))
+        return "none"
+
+
+def _data_sets(broken: list[str], todo: list[str]) -> dict[str, str]:
+    """Return how many files of each set are found; say what to do about the rest."""
+    rows = {}
+    for kind in SHA256:
+        try:
+            found = [name for name in SHAPES if find_file(kind, name, None)]
+        except (ValueError, OSError, RuntimeError) as error:  # of REFNET_DATA, or of the home
+            rows[f"files of {kind}"] = "unknown"
+            if str(error) not in broken:
+                broken.append(str(error))
+            continue
+        rows[f"files of {kind}"] = f"{len(found)} of {len(SHAPES)}"
+        if len(found) < len(SHAPES):
+            todo.append(f"{kind}: {ways_out(kind)}")
+    return rows
+
+
+def _free_disk() -> str:
+    """Return how much room there is where refnet keeps what it fetches."""
+    cache = cache_folder()
+    if cache is None:
+        return "unknown: this user has no home folder; REFNET_DATA can name one for the data"
+    for folder in (cache, *cache.parents):
+        with contextlib.suppress(OSError):  # not made yet, or not to be read
+            return f"{shutil.disk_usage(folder).free / 2**30:.1f} GiB at {folder}"
+    return f"unknown: {cache} cannot be read"
 
 
 def _fault(name: str, installed: bool) -> str:
@@ -180,17 +227,31 @@ def _fault(name: str, installed: bool) -> str:
         importlib.import_module(MODULES[name])
     except Exception as error:  # a broken package raises what it will
         do = f"pip install --force-reinstall {name}"
-        if name == "opencv-python":
-            do += "; on a slim Debian or Ubuntu: apt-get install libgl1 libglib2.0-0"
+        if name == "opencv-python-headless":
+            do = f"pip uninstall opencv-python, then {do}"  # the build with windows wants libGL
         return sentence(name, "a package that can be imported", first_line(error), do)
     return ""
 
 
 def _version(name: str) -> str | None:
-    for package in (name, f"{name}-headless"):  # OpenCV comes with or without windows
+    # of OpenCV either build will do: with windows or without
+    for package in (name, name.removesuffix("-headless")):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(package)
     return None
+
+
+def _clash() -> str:
+    """Return what to do where both builds of OpenCV are installed, or ""."""
+    builds = ("opencv-python", "opencv-python-headless")
+    try:
+        versions = [importlib.metadata.version(package) for package in builds]
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    got = " beside ".join(map(" ".join, zip(builds, versions, strict=True)))
+    do = "They share the folder cv2: pip uninstall opencv-python, then "
+    do += "pip install --force-reinstall opencv-python-headless"
+    return sentence("OpenCV", "one of its builds", got, do)
 
 
 if __name__ == "__main__":

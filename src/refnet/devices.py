@@ -1,27 +1,15 @@
-"""Devices and processes: choose a device, seed it, join torchrun, stop at a signal."""
+"""Devices: choose one, describe it, seed its random numbers."""
 
-import atexit
-import datetime
 import os
 import platform
 import random
-import signal
-import threading
-import weakref
-from types import FrameType
 
 import numpy as np
 import torch
-import torch.distributed as dist
-from torch import nn
-from torch.distributed.rendezvous import rendezvous
-from torch.nn.parallel import DistributedDataParallel
 
 from refnet.errors import check_int, check_number, sentence
 
 _MEANT = {"gpu": "cuda", "nvidia": "cuda", "cuda0": "cuda:0", "cuda1": "cuda:1"}
-
-_networks: weakref.WeakSet[nn.Module] = weakref.WeakSet()  # the networks that hold the group
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
@@ -145,86 +133,3 @@ def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda" and len(states) > 1:
         torch.cuda.set_rng_state(states[1], device)
-
-
-class StopSignal:
-    """While open, the first Ctrl-C or SIGTERM only leaves its number in ``seen``, for the loop.
-
-    A second one stops at once. Outside the main thread, where Python allows no handlers, nothing
-    is changed. The handlers from before come back at the end.
-    """
-
-    def __init__(self) -> None:
-        self.seen = 0
-
-    def __enter__(self) -> "StopSignal":
-        main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
-        self._before = {number: signal.signal(number, self._note) for number in numbers}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.seen:
-            self.stop()
-        self.seen = number
-
-    def stop(self) -> None:
-        """Raise what ends the program: KeyboardInterrupt, or SystemExit(143) for SIGTERM."""
-        raise SystemExit(128 + signal.SIGTERM) if self.seen == signal.SIGTERM else KeyboardInterrupt
-
-
-def rank_and_world() -> tuple[int, int]:
-    """Return this process's number and how many there are; (0, 1) for a process on its own."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
-
-
-def start_distributed(device: torch.device) -> None:
-    """Join the other processes if torchrun started several; otherwise do nothing.
-
-    The processes talk through gloo on the CPU and nccl on CUDA. A process that waits longer than
-    ``REFNET_TIMEOUT`` seconds (60 if unset) for another one stops with an error.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
-        return
-    text = os.environ.get("REFNET_TIMEOUT", "60")
-    if not text.isdecimal() or int(text) == 0:
-        do = "Set it to 60, for example."
-        raise ValueError(sentence("REFNET_TIMEOUT", "a whole number of seconds", repr(text), do))
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    timeout = datetime.timedelta(seconds=int(text))
-    store, rank, world = next(rendezvous("env://", timeout=timeout))
-    # torchrun keeps the store when it restarts a run: without a prefix the new processes would
-    # read the addresses of the dead ones there
-    life = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = dist.PrefixStore(life, store)  # type: ignore[attr-defined]  # public in its manual
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=timeout, store=store, rank=rank, world_size=world)
-    atexit.register(_leave)
-
-
-def distribute(model: nn.Module) -> nn.Module:
-    """Return the model; under torchrun, wrapped so that its gradients are averaged."""
-    if rank_and_world()[1] == 1:
-        return model
-    network = DistributedDataParallel(model)
-    _networks.add(network)
-    return network
-
-
-def _leave() -> None:
-    """End the threads of the group while Python still runs, or a late one aborts the process.
-
-    They end with the last holder of the group. It must not be a network: that one would wait for
-    the threads with Python's lock in its hand, which they may need.
-    """
-    for network in _networks:
-        vars(network).clear()
-    if dist.is_initialized():
-        dist.destroy_process_group()

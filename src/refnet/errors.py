@@ -4,12 +4,15 @@ Every sentence says where, expected, got, what to do.
 """
 
 import argparse
+import contextlib
 import difflib
+import errno
 import math
 import numbers
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -60,9 +63,9 @@ def check_number(
     where: str, name: str, value: object, low: float = -math.inf, high: float = math.inf
 ) -> float:
     """Return ``value`` as a finite float in the closed interval [low, high]."""
-    expected = f"{name} to be a finite number" + (
-        f" in [{low:g}, {high:g}]" if (low, high) != (-math.inf, math.inf) else ""
-    )
+    expected = f"{name} to be a finite number"
+    if (low, high) != (-math.inf, math.inf):
+        expected += f" in [{low:g}, {high:g}]"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(
             sentence(where, expected, repr(value), f"Pass an int or a float for {name}.")
@@ -101,7 +104,89 @@ def check_path(where: str, name: str, value: object) -> Path:
     if not os.fspath(value) or "\0" in os.fspath(value):
         do = f"Name a file or folder for {name}."
         raise ValueError(sentence(where, f"{name} to be a path", repr(value), do))
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        got = f"{value!r}, and no such home folder"
+        do = f"Write the whole path for {name}, from / on."
+        raise ValueError(sentence(where, f"{name} to be a path", got, do)) from error
+
+
+def what_failed(error: OSError) -> str:
+    """Return in a few words why the system refused to write a file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "a full disk"
+    return error.strerror or str(error)
+
+
+@contextlib.contextmanager
+def written_whole(
+    where: str, path: Path, kind: type[Exception] = ValueError, do: str = "Choose another path."
+) -> Iterator[Path]:
+    """Yield a file beside ``path`` to write to; at the end it takes that name, in one move.
+
+    The folder is made where there is none. Whatever goes wrong on the way, a file that stood at
+    ``path`` before stays as it was, and nothing else is left. What the system refuses is raised as
+    ``kind``, with the sentence. The yielded name ends as ``path`` does, in ``.png`` for example.
+    """
+    target = Path(os.path.realpath(path))  # a link goes on leading to its file
+    part = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not target.exists():
+            part.touch()
+        elif not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        elif not target.is_file():
+            part = target  # a device such as /dev/stdout, or a pipe: there is no second one beside
+        else:
+            part.touch()
+            shutil.copymode(target, part)
+        yield part
+        if part != target:
+            put_in_place(part, target)
+    except OSError as error:
+        got = f"{path} ({what_failed(error)})"
+        raise kind(sentence(where, "a file that can be written", got, do)) from error
+    finally:
+        if part != target:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def put_in_place(part: Path, target: Path) -> None:
+    """Give a written file its final name, on the disk too: after a crash it is whole or not there.
+
+    Raises OSError where the content cannot be written; the folder's entry is written where the
+    system allows that.
+    """
+    _to_disk(part, os.O_RDWR)
+    os.replace(part, target)
+    with contextlib.suppress(OSError):
+        _to_disk(target.parent, os.O_RDONLY)
+
+
+def _to_disk(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def how_to_make_a_tensor(x: object, kind: torch.dtype | None = None, name: str = "x") -> str:
+    """Return what makes a tensor of dtype ``kind`` out of ``x``, as the advice of a sentence."""
+    if isinstance(x, Mapping) and x:
+        return f"Give one tensor of it, e.g. {name}[{next(iter(x))!r}]."
+    if isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x):
+        shapes = {getattr(part, "shape", None) for part in x}
+        if len(shapes) > 1:
+            return f"Of a batch (x, y) give x alone: {name}[0]."
+        return f"Make one batch of them: torch.stack({name})."
+    array = f"{name}.to_numpy()" if hasattr(x, "to_numpy") else name
+    return f"Convert it first, e.g. torch.as_tensor({array}, dtype={kind or torch.float32})."
 
 
 def check_features(
@@ -109,10 +194,11 @@ def check_features(
 ) -> None:
     """Raise unless ``x`` is a floating-point tensor of shape (..., size) and dtype ``kind``."""
     if not isinstance(x, Tensor):
-        do = "Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
+        do = how_to_make_a_tensor(x, kind)
         raise TypeError(sentence(where, "a torch.Tensor", type(x).__name__, do))
     if not x.is_floating_point():
-        do = "Convert it first, e.g. x.float()."
+        to_kind = "x.float()" if kind in (None, torch.float32) else f"x.to({kind})"
+        do = f"Convert it first, e.g. {to_kind}."
         raise TypeError(sentence(where, "a floating-point tensor", str(x.dtype), do))
     if kind not in (None, x.dtype) and not torch.is_autocast_enabled(x.device.type):
         do = f"Convert one of the two, e.g. x.to({kind})."

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import socket
 import struct
 import subprocess
@@ -14,8 +15,8 @@ import torch
 
 import refnet
 from refnet import MNIST, XOR, ArrayDataset, DataError, FashionMNIST, MissingDataError
-from refnet.data import download
-from refnet.data.download import find_file
+from refnet.data import fetch
+from refnet.data.fetch import find_file
 from refnet.data.idx import KNOWN, SHAPES
 
 FASHION = "fashion-mnist"
@@ -62,7 +63,7 @@ def no_outside(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_debian(monkeypatch, tmp_path):
-    monkeypatch.setattr(download, "DEBIAN", tmp_path / "no-debian")
+    monkeypatch.setattr(fetch, "DEBIAN", tmp_path / "no-debian")
 
 
 @pytest.fixture
@@ -156,9 +157,10 @@ Y = np.array([0, 1, 2, 1])
     [
         (X, Y.astype(float), TypeError, "whole-number type, got torch.float64. For class indices"),
         (X, Y > 0, TypeError, "whole-number type, got torch.bool"),
-        (X, Y + 0.37, TypeError, "got torch.float64. These are no classes; to learn numbers write"),
+        (X, Y + 0.37, TypeError, "got torch.float64. .* have the shape of the model's output"),
         (X, Y[:, None], ValueError, r"shape \(4,\), got \(4, 1\). Flatten"),
         (X, np.eye(4, dtype=int), ValueError, r"shape \(4,\), got \(4, 4\).*one-hot"),
+        (X, np.full((4, 1), np.nan), ValueError, "finite numbers in y, got nan or inf"),
         (X, Y[:3], ValueError, r"shape \(4,\), got \(3,\)"),
         (X, Y - 1, ValueError, "labels of 0 or more, got -1. Number the classes"),
         (X, Y * -100, ValueError, "labels of 0 or more, got -200"),
@@ -171,7 +173,7 @@ Y = np.array([0, 1, 2, 1])
         (np.array([None] * 4), Y, TypeError, "got an array of object"),
         (X.astype(np.longdouble), Y, TypeError, "got an array of float128"),
         (X.astype(complex), Y, TypeError, "got an array of complex128"),
-        (torch.tensor(X) * 1j, Y, ValueError, "finite real numbers in x, got complex numbers"),
+        (torch.tensor(X) * 1j, Y, TypeError, "got a tensor of torch.complex64"),
         (np.where(X == 0, np.nan, X), Y, ValueError, "finite real numbers in x, got nan or inf"),
         (torch.full((4, 2), torch.inf), Y, ValueError, "got nan or inf. Clean the data"),
     ],
@@ -206,24 +208,94 @@ def test_a_data_set_can_be_iterated_over():
 # --- the embedded sample
 
 
-def test_the_sample_is_balanced_and_small():
+@pytest.mark.parametrize("dataset", [MNIST, FashionMNIST])
+def test_a_sample_is_balanced_and_small(dataset):
     for train, count in ((True, 300), (False, 100)):
-        data = FashionMNIST(train=train, sample=True)
+        data = dataset(train=train, sample=True)
         assert data.images.shape == (10 * count, 28, 28)
         assert data.labels.bincount().tolist() == [count] * 10
         assert (data.images.dtype, data.labels.dtype) == (torch.uint8, torch.int64)
-    folder = make_sample.FOLDER
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 3_000_000
-    assert "Zalando SE" in (folder / "LICENSE-fashion-mnist").read_text(encoding="utf-8")
+        assert data.checked == "sample"
+    files = [path for path in make_sample.SAMPLES.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("fashion-mnist", "Zalando SE"), ("mnist", "Attribution-Share\nAlike 3.0")]
+)
+def test_the_licence_of_a_sample_lies_beside_it(name, words):
+    text = (make_sample.SAMPLES / f"LICENSE-{name}").read_text(encoding="utf-8")
+    assert words in text
+    assert f"folder {name} beside this one" in text
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("part", ["train", "t10k"])
-def test_the_sample_is_what_its_script_makes(part):
-    images, labels = make_sample.make(part)
+def test_the_sample_of_fashion_mnist_is_what_its_script_makes(part):
+    images, labels = make_sample.fashion(part)
     sample = FashionMNIST(train=part == "train", sample=True)
     assert torch.equal(sample.images, images)
     assert torch.equal(sample.labels, labels.long())
+
+
+def test_no_digit_of_the_test_sample_is_in_the_training_sample():
+    train, test = MNIST(sample=True), MNIST(train=False, sample=True)
+    seen = {image.numpy().tobytes() for image in train.images}
+    assert len(seen) == 3000
+    assert not seen & {image.numpy().tobytes() for image in test.images}
+
+
+def test_the_digits_look_like_their_labels():
+    # the mean picture of each digit in one half of the sample is nearest to that in the other half
+    pictures, labels = MNIST(sample=True).images.flatten(1).float(), MNIST(sample=True).labels
+    halves = [
+        torch.stack([pictures[part::2][labels[part::2] == digit].mean(0) for digit in range(10)])
+        for part in (0, 1)
+    ]
+    assert torch.cdist(*halves).argmin(1).tolist() == list(range(10))
+    corner = pictures.reshape(-1, 28, 28)[:, :2, :2]
+    assert corner.max() == 0  # the border is black
+    assert pictures.max() == 255
+
+
+@pytest.mark.parametrize("dataset", [MNIST, FashionMNIST])
+def test_the_sample_stands_in_where_asked_for_and_says_so_once_in_two_lines(
+    tmp_path, no_socket, dataset
+):
+    for train in (True, False):
+        with pytest.warns(UserWarning, match="embedded sample") as said:
+            data = dataset(tmp_path, train, download=False, or_sample=True)
+        assert torch.equal(data.images, dataset(train=train, sample=True).images)
+    text = str(said[0].message)
+    assert text.startswith("NOT the full set")
+    assert text.count("\n") == 1
+    assert text.endswith(f"python -m refnet data --fetch --root {tmp_path}")
+
+
+def test_both_notes_of_a_program_are_one(tmp_path):
+    code = (
+        "import refnet, sys\n"
+        "for train in (True, False):\n"
+        "    print(len(refnet.FashionMNIST(sys.argv[1], train, or_sample=True)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path],
+        env={**os.environ, "REFNET_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.stdout == "3000\n1000\n"
+    first, second = done.stderr.splitlines()
+    assert "UserWarning: NOT the full set" in first
+    assert second.startswith("What is missing")
+
+
+def test_a_damaged_file_is_no_reason_for_the_sample(tmp_path, digits):
+    put(tmp_path, digits)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(b"<html>")
+    with pytest.raises(DataError, match="a web page"):
+        MNIST(tmp_path, train=False, or_sample=True)
 
 
 # --- where the files are found
@@ -304,7 +376,7 @@ def test_the_order_is_root_then_data_folder_then_debian_then_cache(
     for folder in folders.values():
         put(folder, {name: digits[name]})
     monkeypatch.setenv("REFNET_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(download, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(fetch, "DEBIAN", tmp_path / "debian")
     for place, folder in folders.items():
         root = folders["root"] if place == "root" else None
         assert find_file("mnist", name, root) == folder / f"{name}.gz"
@@ -410,7 +482,7 @@ def test_a_damaged_file_in_the_own_cache_is_fetched_again_once_with_a_warning_un
     # MNIST's form alone is not enough in the cache: what came over the network must be the real one
     folder = put(tmp_path / "cache" / "refnet" / "mnist", digits)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setitem(download.MIRRORS, "mnist", ("http://127.0.0.1:9/",))  # nobody listens there
+    monkeypatch.setitem(fetch.MIRRORS, "mnist", ("http://127.0.0.1:9/",))  # nobody listens there
     if how == "network":
         with (
             pytest.warns(UserWarning, match="refnet's own cache: fetching it again"),

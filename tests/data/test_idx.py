@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from refnet import DataError, read_idx
-from refnet.data.download import find_file
+from refnet.data.fetch import find_file
 from refnet.data.idx import SHAPES, check_file, read_checked
 
 ARRAY = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -39,6 +39,42 @@ def test_an_array_comes_back_as_it_was(tmp_path, packed, shape):
 
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(got, array)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [(8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")],
+)
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 2, 2, 2)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_type_of_the_format_is_read(tmp_path, kind, dtype, shape, packed):
+    values = np.random.default_rng(kind).integers(-100, 100, shape)
+    array = (values + 100 if kind == 8 else values).astype(dtype)
+    data = idx(array, magic=bytes([0, 0, kind, len(shape)]))
+    (tmp_path / "file").write_bytes(gzip.compress(data) if packed else data)
+
+    got = read_idx(tmp_path / "file")
+
+    assert got.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(got, array)
+    assert got.flags.writeable
+    assert got.flags.aligned
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(idx()[:30]) + gzip.compress(idx()[30:]),
+        gzip.compress(idx()[:2]) + gzip.compress(b"") + bytes(9) + gzip.compress(idx()[2:]),
+        gzip.compress(idx()) + bytes(1),
+        gzip.compress(idx()) + bytes(200_000),
+    ],
+    ids=["two members", "zeros between three members", "one zero after", "many zeros after"],
+)
+def test_gz_of_several_members_and_with_zeros_after_them_is_read(tmp_path, content):
+    assert gzip.decompress(content) == idx()  # as Python's own module reads it
+    (tmp_path / "file").write_bytes(content)
+    np.testing.assert_array_equal(read_idx(tmp_path / "file"), ARRAY)
 
 
 def test_a_header_that_comes_in_two_pieces_is_read(tmp_path):
@@ -71,7 +107,7 @@ BAD = {
     "little-endian magic": (idx(magic=b"\x03\x08\0\0"), "little-endian"),
     "little-endian sizes": (b"\0\0\x08\x01" + struct.pack("<I", 3) + b"abc", "50331656 bytes"),
     "unknown type": (idx(magic=b"\0\0\x07\x03"), "type 0x07"),
-    "float type": (idx(magic=b"\0\0\x0d\x03"), "type float32"),
+    "float announced, bytes sent": (idx(magic=b"\0\0\x0d\x03"), "the 112 bytes that its header"),
     "0 dimensions": (b"\0\0\x08\0" + b"x", "0 dimensions"),
     "255 dimensions": (b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"x", "255 dimensions"),
     "sizes cut off": (b"\0\0\x08\x03\0\0\0\x01\0\0", "a header of 10 bytes"),
@@ -88,10 +124,12 @@ BAD = {
     "gz with a bad CRC": (GZ[:-8] + bytes([GZ[-8] ^ 1]) + GZ[-7:], "incorrect data check"),
     "gz with a bad length": (GZ[:-1] + b"\x01", "incorrect length check"),
     "bytes after gz": (GZ + b"junk", "bytes follow its end"),
-    "two members": (GZ + GZ, "bytes follow its end"),
-    "array over two members": (
-        gzip.compress(idx()[:30]) + gzip.compress(idx()[30:]),
-        "bytes follow its end",
+    "bytes after zeros after gz": (GZ + bytes(100_000) + b"junk", "bytes follow its end"),
+    "two arrays in two members": (GZ + GZ, "the 40 bytes that its header announces, got more"),
+    "second member cut off": (GZ + GZ[:7], "damaged gz data (it ends too early)"),
+    "second member damaged": (
+        gzip.compress(idx()[:30]) + gzip.compress(idx()[30:])[:-8] + bytes(8),
+        "incorrect data check",
     ),
     "gz inside gz": (gzip.compress(GZ), "gz inside gz"),
     "gz one byte short": (gzip.compress(idx()[:-1]), "the 40 bytes that its header announces"),
@@ -214,7 +252,8 @@ def test_the_hash_is_that_of_the_unpacked_bytes(tmp_path):
 
 def write(tmp_path, name, array):
     path = tmp_path / name
-    path.write_bytes(idx(array))
+    kind = 8 if array.dtype == np.uint8 else 12
+    path.write_bytes(idx(array, magic=bytes([0, 0, kind, array.ndim])))
     return path
 
 
@@ -236,8 +275,9 @@ def test_files_in_the_form_of_mnist_are_accepted_as_such_only_where_it_is_asked_
         ("t10k-images-idx3-ubyte", np.zeros(10000, np.uint8), r"shape \(10000,\), not \(10000, 28"),
         ("t10k-labels-idx1-ubyte", np.zeros((10000, 28, 28), np.uint8), r"not \(10000,\)"),
         ("t10k-images-idx3-ubyte", np.zeros((10000, 28, 27), np.uint8), r"\(10000, 28, 27\), not"),
+        ("t10k-labels-idx1-ubyte", np.zeros(10000, ">i4"), r"int32 and shape \(10000,\), not"),
     ],
-    ids=["59,999 labels", "label 10", "labels for images", "images for labels", "28 x 27"],
+    ids=["59,999 labels", "label 10", "labels for images", "images for labels", "28 x 27", "int32"],
 )
 @pytest.mark.parametrize("kind", ["mnist", "fashion-mnist"])
 def test_a_file_of_another_form_is_refused_by_both_sets(tmp_path, kind, name, array, words):

@@ -1,9 +1,7 @@
-"""OVERFIT: words and pictures as samples, checked against the pixels one by one."""
+"""OVERFIT: pictures as samples, checked against the pixels one by one."""
 
-import builtins
 import os
 import struct
-import sys
 import zlib
 
 import cv2
@@ -20,81 +18,6 @@ PICTURE = np.array([[0, 255, 0, 0], [0, 0, 255, 0], [255, 0, 0, 0]], np.uint8)
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-# --- words
-
-
-@pytest.mark.parametrize(
-    ("text", "height", "width"),
-    [
-        ("OVERFIT", 300, 1000),
-        ("I", 64, 64),
-        ("gjpqy Q!", 100, 400),
-        ("wide", 16, 999),
-        ("~", 40, 16),
-    ],
-)
-def test_a_word_is_drawn_in_the_middle_and_as_large_as_fits(text, height, width):
-    picture = draw_text(text, height, width)
-    assert (picture.shape, picture.dtype) == ((height, width), np.uint8)
-    assert np.unique(picture).tolist() == [0, 255]
-    ys, xs = np.nonzero(picture)
-    top, bottom, left, right = ys.min(), height - 1 - ys.max(), xs.min(), width - 1 - xs.max()
-    assert abs(top - bottom) <= 1
-    assert abs(left - right) <= 1
-    margin = min((top + bottom) / height, (left + right) / width)
-    assert 1 / 17 < margin < 1 / 8  # a sixteenth is kept free; small sizes come in whole pixels
-
-
-def test_the_strokes_of_overfit_are_wide_enough_to_learn():
-    picture = draw_text()
-    # each point of the middle line of a stroke is at least 4 pixels from its edge: erosion by a
-    # disc of diameter 7 takes nothing away for good
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
-    opened = cv2.morphologyEx(picture, cv2.MORPH_OPEN, kernel)
-    assert (opened != picture).mean() < 0.001  # what goes are tips of corners
-    assert 0.1 < (picture > 0).mean() < 0.5
-
-
-@pytest.mark.parametrize("text", ["", "  ", "过拟合", "naïve", "a\nb", "a\tb"])
-def test_a_text_that_the_font_lacks_is_refused(text):
-    with pytest.raises(
-        ValueError, match=r"draw_text: expected printable ASCII letters, got .*pass its"
-    ):
-        draw_text(text)
-
-
-def test_a_text_that_is_no_str_is_a_type_error():
-    with pytest.raises(TypeError, match="draw_text: expected text to be a str, got 7"):
-        draw_text(7)
-
-
-@pytest.mark.parametrize("size", [0, -1, 15, 1.5, True, "300"])
-def test_a_wrong_size_is_refused(size):
-    with pytest.raises((ValueError, TypeError), match="draw_text: expected height to be a whole"):
-        draw_text(height=size)
-
-
-def test_a_word_without_room_and_a_picture_too_large_are_refused():
-    with pytest.raises(ValueError, match="expected room for the word, got 16 x 16"):
-        draw_text("x" * 3000, 16, 16)
-    with pytest.raises(DataError, match="at most 16777216 pixels, got 100000 x 100000"):
-        draw_text(height=100_000, width=100_000)
-
-
-def test_without_opencv_the_error_says_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def no_cv2(name, *args):
-        if name == "cv2":
-            raise ImportError("libGL.so.1: cannot open shared object file")
-        return real(name, *args)
-
-    monkeypatch.delitem(sys.modules, "cv2")
-    monkeypatch.setattr(builtins, "__import__", no_cv2)
-    with pytest.raises(ImportError, match=r"expected OpenCV, got libGL.*apt-get install libgl1"):
-        draw_text()
 
 
 # --- samples
@@ -242,6 +165,68 @@ def test_a_photo_is_turned_as_its_camera_says(tmp_path):
     assert pixels.labels[8::16, 8::16].tolist() == np.rot90(PICTURE // 255, -1).tolist()
 
 
+BIG = np.kron(PICTURE, np.ones((16, 16), np.uint8))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_16_bit_picture_is_turned_as_an_8_bit_one_is(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(BIG).save(tmp_path / "8.png", exif=exif)
+    Image.fromarray(BIG.astype(np.uint16) * 257).save(tmp_path / "16.png", exif=exif)
+    eight, sixteen = ImagePixels(tmp_path / "8.png"), ImagePixels(tmp_path / "16.png")
+    assert torch.equal(eight.labels, sixteen.labels)
+    assert (eight.height > eight.width) == (orientation > 4)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_fewer_bits_in_16_are_known_by_their_largest_number(tmp_path, bits):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    grey[grey == 128] = 127  # on the border itself the rounding would decide
+    wide = np.rint(grey / 255 * (2**bits - 1)).astype(np.uint16)
+    Image.fromarray(wide).save(tmp_path / "grey.png")
+    expected = ImagePixels(grey).labels
+    assert torch.equal(ImagePixels(wide).labels, expected)
+    assert torch.equal(ImagePixels(tmp_path / "grey.png").labels, expected)
+
+
+@pytest.mark.parametrize("full", [1, 255, 65535])
+def test_a_tiff_of_floats_gives_the_labels_of_its_bytes(tmp_path, full):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey.astype(np.float32) / np.float32(255) * full).save(tmp_path / "grey.tiff")
+    assert torch.equal(ImagePixels(tmp_path / "grey.tiff").labels, ImagePixels(grey).labels)
+
+
+@pytest.mark.parametrize("value", [-1, np.nan, np.inf, 1e9])
+def test_a_tiff_of_numbers_that_are_no_brightness_is_a_data_error(tmp_path, value):
+    grey = np.zeros((4, 4), np.float32)
+    grey[1, 1] = value
+    Image.fromarray(grey).save(tmp_path / "grey.tiff")
+    with pytest.raises(DataError, match=r"expected brightness from 0 on, got .*Scale its numbers"):
+        ImagePixels(tmp_path / "grey.tiff")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_both_orders_of_bytes_give_the_same_labels(tmp_path, order):
+    wide = (BIG.astype(np.uint16) * 257).astype(f"{order}u2")
+    mark = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    tags = [(256, 64), (257, 48), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, 48)]
+    tags.append((279, wide.nbytes))
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags)
+    count = struct.pack(f"{order}H", len(tags))
+    head = mark + struct.pack(f"{order}I", 8 + wide.nbytes)
+    (tmp_path / "grey.tiff").write_bytes(head + wide.tobytes() + count + entries + bytes(4))
+    expected = ImagePixels(BIG).labels
+    assert torch.equal(ImagePixels(tmp_path / "grey.tiff").labels, expected)
+    assert torch.equal(ImagePixels(wide).labels, expected)
+
+
+def test_the_kind_of_a_file_is_told_by_its_content(tmp_path):
+    Image.fromarray(BIG).save(tmp_path / "picture.png")
+    (tmp_path / "picture.png").rename(tmp_path / "picture.jpg")
+    assert torch.equal(ImagePixels(tmp_path / "picture.jpg").labels, ImagePixels(BIG).labels)
+
+
 def png_of(width, height):
     """Return a small PNG file whose header claims a size."""
 
@@ -325,6 +310,9 @@ def test_one_colour_teaches_nothing(tmp_path, value):
         (PICTURE[0], ValueError, r"\(H, W\[, 3 or 4\]\), got \(4,\)"),
         (np.zeros((2, 2, 2), np.uint8), ValueError, r"got \(2, 2, 2\)"),
         (np.zeros((0, 5), np.uint8), ValueError, r"got \(0, 5\)"),
+        (np.zeros((3, 5, 5), np.uint8), ValueError, r"got \(3, 5, 5\). Channels stand last"),
+        (np.zeros((5, 5, 1), np.uint8), ValueError, r"got \(5, 5, 1\). Pass picture"),
+        (np.ma.masked_equal(PICTURE, 0), TypeError, "got a masked array. .*filled"),
         (np.broadcast_to(np.uint8(0), (5000, 5000)), DataError, "got 5000 x 5000. Scale"),
         (7, TypeError, "expected image to be a path, got 7"),
         (b"picture.png", TypeError, "expected image to be a path"),

@@ -1,10 +1,11 @@
-"""The loader: the batches that a loop over the samples would give, gathered at once."""
+"""Samplers, scaling, and the loader: the batches that a loop over the samples would give."""
 
 import tracemalloc
 
 import numpy as np
 import pytest
 import torch
+from torch import distributed
 from torch.utils.data import BatchSampler, Subset
 
 from refnet import (
@@ -14,6 +15,7 @@ from refnet import (
     Loader,
     Normalize,
     RandomSampler,
+    Rescale,
     SequentialSampler,
 )
 
@@ -246,7 +248,7 @@ def test_a_device_that_is_not_there_is_named(device):
     ("dataset", "sampler", "error", "words"),
     [
         (XOR(), [torch.tensor([0, 4])], IndexError, r"indices in 0\.\.3, got tensor\(\[0, 4\]\)"),
-        (XOR(), [torch.tensor([-1])], IndexError, "Look at the sampler"),
+        (XOR(), [torch.tensor([-1])], IndexError, "Make the sampler of this data set"),
         (XOR(), [torch.tensor([0.5])], IndexError, r"indices in 0\.\.3, got tensor\(\[0.5"),
         (OneByOne([1.0, np.nan], [0, 0]), [torch.arange(2)], ValueError, "finite .* nan or inf. C"),
         (OneByOne([1.0, 2.0], [0.0, 1.0]), [torch.arange(2)], TypeError, "whole numbers as labels"),
@@ -267,3 +269,231 @@ def test_a_nan_in_a_memmap_is_found_in_its_batch(tmp_path):
     next(batches)
     with pytest.raises(ValueError, match="Loader: expected finite numbers in a batch, got nan"):
         next(batches)
+
+
+# --- samplers: every sample once, an order from (seed, epoch) alone, equal steps on all ranks
+
+SIZES = [(1, 1), (1, 64), (5, 2), (6, 3), (7, 100), (100, 7), (1000, 64)]
+
+
+def flat(sampler):
+    return [i for batch in sampler for i in batch.tolist()]
+
+
+@pytest.mark.parametrize(("n", "batch_size"), SIZES)
+def test_the_sequential_order_is_0_to_n_in_batches(n, batch_size):
+    sampler = SequentialSampler(n, batch_size)
+    batches = list(sampler)
+    assert flat(sampler) == list(range(n))
+    assert len(batches) == len(sampler) == -(-n // batch_size)
+    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
+    assert all(batch.dtype == torch.int64 for batch in batches)
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize(("n", "batch_size"), SIZES)
+def test_the_random_order_has_every_sample_once(n, batch_size, drop_last):
+    sampler = RandomSampler(n, batch_size, seed=1, drop_last=drop_last)
+    indices = flat(sampler)
+    kept = n - n % batch_size if drop_last and n > batch_size else n
+    assert len(indices) == len(set(indices)) == kept
+    assert set(indices) <= set(range(n))
+    assert len(list(sampler)) == len(sampler)
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch():
+    assert [len(b) for b in RandomSampler(4, 64, drop_last=True)] == [4]
+    assert [len(b) for b in SequentialSampler(4, 64)] == [4]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    torch.manual_seed(1)
+    one = RandomSampler(1000, 64, seed=3)
+    one.set_epoch(5)
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    two = RandomSampler(1000, 100, seed=3)
+    for epoch in (0, 9, 5):
+        two.set_epoch(epoch)
+        flat(two)
+    assert flat(one) == flat(two)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_each_seed_and_each_epoch_has_its_own_order():
+    orders = set()
+    for seed in range(5):
+        for epoch in range(5):
+            sampler = RandomSampler(100, 10, seed)
+            sampler.set_epoch(epoch)
+            orders.add(tuple(flat(sampler)))
+    assert len(orders) == 25
+
+
+def test_every_place_gets_every_sample_equally_often():
+    counts = np.zeros((4, 4))
+    sampler = RandomSampler(4, 4)
+    for epoch in range(4000):
+        sampler.set_epoch(epoch)
+        counts[range(4), flat(sampler)] += 1
+    # 4,000 draws of probability 1/4: mean 1,000, standard deviation 27; five of them
+    assert np.abs(counts - 1000).max() < 137
+
+
+def test_the_size_may_be_a_data_set():
+    assert SequentialSampler(XOR(), 3).n == RandomSampler(XOR(), 3).n == 4
+
+
+@pytest.mark.parametrize("sampler", [SequentialSampler, RandomSampler])
+@pytest.mark.parametrize(
+    ("n", "batch_size", "error", "words"),
+    [
+        (4, 0, ValueError, "batch_size to be a whole number, 1 or more, got 0. Choose batch_size"),
+        (4, -1, ValueError, "got -1"),
+        (4, 1.5, TypeError, "got 1.5. Pass a plain int"),
+        (4, True, TypeError, "got True"),
+        (4, "8", TypeError, "got '8'"),
+        (0, 8, ValueError, r"n \(the number of samples, or a data set\) .* got 0"),
+        ([], 8, ValueError, "got 0"),
+        (-4, 8, ValueError, "got -4"),
+        (4.0, 8, TypeError, "got 4.0"),
+        ("four", 8, TypeError, "got 'four'"),
+    ],
+)
+def test_wrong_sizes_say_expected_got_and_what_to_do(sampler, n, batch_size, error, words):
+    with pytest.raises(error, match=f"^{sampler.__name__}: expected .*{words}"):
+        sampler(n, batch_size)
+
+
+@pytest.mark.parametrize("seed", [-1, "0", 1.5, None])
+def test_a_wrong_seed_or_epoch_is_refused(seed):
+    with pytest.raises((ValueError, TypeError), match="RandomSampler: expected seed to be a whole"):
+        RandomSampler(4, 2, seed)
+    with pytest.raises((ValueError, TypeError), match=r"set_epoch: expected epoch to be a whole"):
+        RandomSampler(4, 2).set_epoch(seed)
+
+
+@pytest.fixture
+def as_rank(monkeypatch):
+    """Let the samplers see the rank and size that torch.distributed would tell them."""
+
+    def become(rank, world):
+        monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+        monkeypatch.setattr(distributed, "get_rank", lambda: rank)
+        monkeypatch.setattr(distributed, "get_world_size", lambda: world)
+
+    return become
+
+
+@pytest.mark.parametrize("sampler", [SequentialSampler, RandomSampler])
+@pytest.mark.parametrize("world", [2, 3, 7])
+@pytest.mark.parametrize(("n", "batch_size"), [*SIZES, (64, 64), (65, 64), (10000, 64)])
+def test_the_shares_of_the_ranks_are_together_the_batches_of_one_process(
+    as_rank, world, n, batch_size, sampler
+):
+    alone = list(sampler(n, batch_size))
+    shares = []
+    for rank in range(world):
+        as_rank(rank, world)
+        shares.append(list(sampler(n, batch_size)))
+        assert len(shares[rank]) == len(sampler(n, batch_size)) == len(alone)
+    for step, batch in enumerate(alone):
+        parts = [shares[rank][step] for rank in range(world)]
+        assert sorted(torch.cat(parts).tolist()) == sorted(batch.tolist())
+        sizes = [len(part) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+@pytest.mark.parametrize("n", [1, 6, 7, 100, 10000])
+@pytest.mark.parametrize("batch_size", [1, 2, 64, 1000])
+def test_for_evaluation_the_ranks_see_each_sample_exactly_once(as_rank, world, n, batch_size):
+    seen = []
+    for rank in range(world):
+        as_rank(rank, world)
+        sampler = SequentialSampler(n, batch_size)
+        batches = list(sampler)
+        assert len(batches) == len(sampler)
+        seen += flat(sampler)
+    assert sorted(seen) == list(range(n))
+
+
+# --- Normalize and Rescale against the formula in NumPy, and their inverse
+
+ATOL = 1e-6  # float32 has 24 bits: numbers of size 1 are rounded by 6e-8 at each of three steps
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float32", "float64", "bool"])
+@pytest.mark.parametrize(
+    ("mean", "std"), [(0.5, 2.0), (-72.9, 90.0), ([1.0, 2.0, 3.0], [1.0, 0.5, 4.0]), (0, [1, 2, 3])]
+)
+def test_normalize_is_the_formula_in_float32(dtype, mean, std):
+    x = np.random.default_rng(0).integers(0, 2, (5, 3)).astype(dtype)
+    got = Normalize(mean, std)(torch.from_numpy(x))
+    assert got.dtype == torch.float32
+    expected = (x.astype(np.float64) - np.array(mean)) / np.array(std)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=ATOL)
+
+
+def test_the_input_is_not_changed():
+    x = torch.tensor([[1.0, 2.0]])
+    scale = Normalize(1, 2)
+    scale(x)
+    scale.inverse(x)
+    assert x.tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("scale", [Normalize(3, 7), Normalize([1, 2], [3, -4]), Rescale((5, 9))])
+def test_the_inverse_takes_it_back(scale):
+    x = torch.rand(100, 2, generator=torch.Generator().manual_seed(0)) * 4
+    torch.testing.assert_close(scale.inverse(scale(x)), x, rtol=0, atol=4 * ATOL)
+    torch.testing.assert_close(scale(scale.inverse(x)), x, rtol=0, atol=4 * ATOL)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (-3, 3), (0, 1), (5, 2)])
+def test_rescale_maps_the_ends_of_each_column_onto_low_and_high(low, high):
+    size = (300, 1000)
+    corners = torch.tensor([[0, 0], [299, 999], [149.5, 499.5]])
+    got = Rescale(size, low, high)(corners)
+    middle = (low + high) / 2
+    expected = torch.tensor([[low, low], [high, high], [middle, middle]], dtype=torch.float32)
+    torch.testing.assert_close(got, expected, rtol=0, atol=ATOL)
+
+
+def test_rescale_of_one_size_is_for_every_column():
+    assert Rescale(256)(torch.tensor([[0, 255, 51]])).tolist()[0] == pytest.approx([-1, 1, -0.6])
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor])
+def test_columns_come_as_any_sequence(kind):
+    got = Normalize(kind([1.0, 2.0]), kind([2.0, 4.0]))(torch.tensor([[3.0, 6.0]]))
+    assert got.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: Normalize(0, 0), ValueError, "std other than 0, got 0. A constant column"),
+        (lambda: Normalize([0, 1], [1, 0]), ValueError, "std other than 0"),
+        (lambda: Normalize(0, float("nan")), ValueError, "std to be a finite number, got nan"),
+        (lambda: Normalize(float("inf"), 1), ValueError, "mean to be a finite number, got inf"),
+        (lambda: Normalize(0, [1, float("nan")]), ValueError, "std to be a finite number"),
+        (lambda: Normalize("0", 1), TypeError, "mean to be a finite number, got '0'"),
+        (lambda: Normalize(0, True), TypeError, "std to be a finite number, got True"),
+        (lambda: Normalize(None, 1), TypeError, "mean to be a finite number, got None"),
+        (lambda: Normalize(0, 1)([1.0]), TypeError, "Normalize: expected a tensor, got list"),
+        (lambda: Normalize(0, 1)(np.ones(2)), TypeError, "expected a tensor, got ndarray. Convert"),
+        (lambda: Normalize([0, 1], 1)(torch.ones(2, 3)), ValueError, r"2 columns, got .*\(2, 3\)"),
+        (lambda: Normalize([0, 1], 1)(torch.tensor(1.0)), ValueError, r"got input of shape \(\)"),
+        (lambda: Rescale((5, 5))(torch.ones(2, 3)), ValueError, "Rescale: expected 2 columns"),
+        (lambda: Rescale(5, 1, 1), ValueError, "low other than high, got 1 twice"),
+        (lambda: Rescale(5, 0, float("nan")), ValueError, "high to be a finite number, got nan"),
+        (lambda: Rescale(1), ValueError, "size to be a whole number, 2 or more, got 1"),
+        (lambda: Rescale((300, 1)), ValueError, "size to be a whole number, 2 or more, got 1"),
+        (lambda: Rescale(2.5), TypeError, "size to be a whole number"),
+        (lambda: Rescale("300"), TypeError, "size to be a whole number"),
+    ],
+)
+def test_wrong_settings_say_expected_got_and_what_to_do(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

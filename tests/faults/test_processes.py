@@ -17,8 +17,8 @@ from server import PAGE, FaultyServer
 
 from refnet import FashionMNIST, MissingDataError
 from refnet.__main__ import main
-from refnet.data import download
-from refnet.data.download import find_file
+from refnet.data import fetch
+from refnet.data.fetch import find_file
 from refnet.data.idx import SHA256, SHAPES, check_file
 
 BODY = random.Random(1).randbytes(400_000)
@@ -27,11 +27,11 @@ NAMES = tuple(SHAPES)
 START = """
 import os, random, signal, sys, time, warnings
 from pathlib import Path
-from refnet.data import download
+from refnet.data import fetch as fetching
 from refnet.data.datasets import FashionMNIST
 from refnet.errors import DataError
 
-download.DEBIAN = Path("/nonexistent")  # else the system's own files would be found first
+fetching.DEBIAN = Path("/nonexistent")  # else the system's own files would be found first
 
 def fork(work):
     pid = os.fork()
@@ -53,7 +53,7 @@ def check(path):
 
 def fetch(target):
     url = os.environ["REFNET_MIRROR"] + "/file"
-    download.fetch([url], target, check, 10**6)
+    fetching.fetch_file([url], target, check, 10**6)
 """
 
 
@@ -158,7 +158,7 @@ def test_a_disk_that_is_really_full_is_named_and_leaves_nothing(small_disk):
     with FaultyServer({"file": BODY}) as server:
         urls = [f"{server.url}/well/file"]
         with pytest.raises(MissingDataError, match=f"got a full disk at {small_disk}"):
-            download.fetch(urls, small_disk / "file", Path.read_bytes, 10**6)
+            fetch.fetch_file(urls, small_disk / "file", Path.read_bytes, 10**6)
     assert [path.name for path in small_disk.iterdir() if path.suffix != ".lock"] == []
 
 
@@ -267,7 +267,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again_once_with_a_warning(
     flipped = good[:99] + bytes([good[99] ^ 1]) + good[100:]
     contents = {"a flipped bit": flipped, "cut off": good[:999], "a web page": PAGE, "empty": b""}
     bad.write_bytes(contents[damage])
-    monkeypatch.setattr(download, "DEBIAN", tmp_path / "no-debian")
+    monkeypatch.setattr(fetch, "DEBIAN", tmp_path / "no-debian")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("REFNET_DATA", raising=False)
 

@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from server import FaultyServer
 
-from refnet.data.download import MIRRORS, fetch
-from refnet.data.transfer import _Redirect
+from refnet.data.fetch import MIRRORS, _Redirect, fetch_file
 from refnet.errors import DataError, MissingDataError
 
 BODY = random.Random(0).randbytes(200_000)
@@ -62,7 +61,7 @@ def server():
 
 def get(urls, target):
     # a tenth of the default limits: the same code in a tenth of the time
-    return fetch(urls, target, check, MOST, "Ways out.", stall=0.4, patience=1.0)
+    return fetch_file(urls, target, check, MOST, "Ways out.", stall=0.4, patience=1.0)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -159,7 +158,7 @@ def test_with_the_default_limits_the_worst_servers_take_less_than_15_seconds(ser
     def run(fault):
         began = time.monotonic()
         with pytest.raises(MissingDataError):
-            fetch([f"{server.url}/{fault}/real"], tmp_path / fault, check, MOST)
+            fetch_file([f"{server.url}/{fault}/real"], tmp_path / fault, check, MOST)
         took[fault] = time.monotonic() - began
 
     faults = ["hang-before", "hang-inside", "slow", "slow-header"]  # slow: one byte a second
@@ -184,7 +183,7 @@ def test_a_slow_line_that_keeps_sending_gets_its_file(tmp_path):
 
     with FaultyServer({"file": body}) as server:
         url = f"{server.url}/steady/file"
-        got = fetch([url], tmp_path / "file", check_small, MOST, stall=0.6, patience=0.6)
+        got = fetch_file([url], tmp_path / "file", check_small, MOST, stall=0.6, patience=0.6)
     assert got == len(body)
 
 
@@ -203,8 +202,8 @@ def test_a_bar_is_drawn_on_a_terminal_and_cleared(server, tmp_path):
     terminal, its_other_end = os.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     code = (
-        "import sys; from pathlib import Path; from refnet.download import fetch\n"
-        "fetch([sys.argv[1]], Path(sys.argv[2]), lambda path: None, 10**6)"
+        "import sys; from pathlib import Path; from refnet.data.fetch import fetch_file\n"
+        "fetch_file([sys.argv[1]], Path(sys.argv[2]), lambda path: None, 10**6)"
     )
     command = [sys.executable, "-c", code, f"{server.url}/throttled/file", str(tmp_path / "file")]
     subprocess.run(command, stderr=its_other_end, timeout=60, check=True)

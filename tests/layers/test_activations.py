@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from refnet import by_hand
-from refnet.layers.activations import ACTIVATIONS, Cos, activation
+from refnet.layers.activations import ACTIVATIONS, TORCHS_OWN, Cos, activation
 
 ATOL = 1e-12  # float64: right formulas agree to about 1e-16
 
@@ -55,3 +55,31 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, error, end):
         "activation: expected name to be one of relu, sigmoid, tanh, cos, got "
     )
     assert message.endswith(end)
+
+
+@pytest.mark.parametrize("name", [*TORCHS_OWN, "GELU", "SiLU", "leaky_relu", "LeakyReLU"])
+def test_a_layer_that_only_torch_has_is_named(name):
+    own = {
+        "gelu": "GELU",
+        "silu": "SiLU",
+        "swish": "SiLU",
+        "elu": "ELU",
+        "selu": "SELU",
+        "leakyrelu": "LeakyReLU",
+        "softplus": "Softplus",
+        "mish": "Mish",
+    }
+
+    with pytest.raises(ValueError, match="activation") as caught:
+        activation(name)
+
+    kind = own[name.lower().replace("_", "")]
+    assert str(caught.value) == (
+        f"activation: expected name to be one of relu, sigmoid, tanh, cos, got {name!r}. "
+        f"Put torch's own layer into a Sequential yourself: torch.nn.{kind}()."
+    )
+
+
+@pytest.mark.parametrize("code", TORCHS_OWN.values())
+def test_the_layers_of_torch_that_are_named_are_there(code):
+    assert isinstance(eval(code, {"torch": torch}), torch.nn.Module)

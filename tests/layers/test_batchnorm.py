@@ -202,12 +202,34 @@ WIDTH = "Make num_features equal to the last dimension of the input."
         (
             torch.zeros(8, 3, 5),
             ValueError,
-            "input of shape (N, 5), got (8, 3, 5). Give one row for each sample: x.flatten(1).",
+            "input of shape (N, 5), got (8, 3, 5). Give one row for each place: x.flatten(0, -2).",
+        ),
+        (
+            torch.zeros(8, 5, 2, 2, 4),
+            ValueError,
+            "input of shape (..., 5), got (8, 5, 2, 2, 4). "
+            "For channels use torch.nn.BatchNorm3d(5).",
+        ),
+        (
+            torch.zeros(8, 5, 2, 2, 2, 4),
+            ValueError,
+            f"input of shape (..., 5), got (8, 5, 2, 2, 2, 4). {WIDTH}",
         ),
         (
             torch.zeros(5),
             ValueError,
-            "input of shape (N, 5), got (5,). Give one row for each sample: x.flatten(1).",
+            "input of shape (N, 5), got (5,). "
+            "One sample is a batch of one: call eval(), then give it x[None].",
+        ),
+        (
+            torch.zeros(8, 5, 1),
+            ValueError,
+            "input of shape (..., 5), got (8, 5, 1). Flatten each sample first: x.flatten(1).",
+        ),
+        (
+            torch.zeros(8, 5, 4, 4),
+            ValueError,
+            "input of shape (..., 5), got (8, 5, 4, 4). For channels use torch.nn.BatchNorm2d(5).",
         ),
         (
             torch.zeros(1, 5),

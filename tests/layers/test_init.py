@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from refnet import init
+from refnet.layers import init
 from refnet.layers.linear import Linear
 from refnet.layers.sequential import Sequential
 
@@ -234,7 +234,12 @@ BIAS = "A bias has no fans: fill it with zeros_."
             ValueError,
             f"a weight of two dimensions or more, got (5,). {BIAS}",
         ),
-        (torch.empty(0, 5), ValueError, f"a weight of two dimensions or more, got (0, 5). {BIAS}"),
+        (
+            torch.empty(0, 5),
+            ValueError,
+            "a weight that is not empty, got (0, 5). "
+            "Give the layer one input and one output or more.",
+        ),
         ([[0.0]], TypeError, "a torch.Tensor, got list. Pass the weight of a layer: layer.weight."),
     ],
 )
@@ -243,6 +248,26 @@ def test_a_tensor_without_fans_is_refused(name, weight, error, words):
         getattr(init, name)(weight)
 
     assert str(caught.value) == f"{name}: expected {words}"
+
+
+@pytest.mark.parametrize(
+    ("where", "fill"),
+    [
+        ("zeros_", init.zeros_),
+        ("normal_", lambda weight: init.normal_(weight, 0.01)),
+        ("he_uniform_", init.he_uniform_),
+    ],
+)
+def test_a_layer_or_whole_numbers_in_place_of_a_weight_are_refused(where, fill):
+    with pytest.raises(TypeError) as caught:
+        fill(nn.Linear(2, 2))
+    do = "Pass the weight of a layer: layer.weight."
+    assert str(caught.value) == f"{where}: expected a torch.Tensor, got Linear. {do}"
+
+    with pytest.raises(TypeError) as caught:
+        fill(torch.ones(2, 2, dtype=torch.int64))
+    do = "Make it with dtype=torch.float32."
+    assert str(caught.value) == f"{where}: expected a floating-point tensor, got torch.int64. {do}"
 
 
 @pytest.mark.parametrize(

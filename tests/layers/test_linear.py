@@ -125,6 +125,7 @@ def test_it_prints_as_its_twin():
 
 
 WHERE, FLATTEN = "Linear(784 -> 10): expected ", "Flatten each sample first: x.flatten(1)."
+ONE = "One sample is a batch of one: give the whole net x[None], or this layer x[None].flatten(1)."
 SIZES = "Make in_features equal to the last dimension of the input."
 
 
@@ -157,7 +158,7 @@ SIZES = "Make in_features equal to the last dimension of the input."
             ValueError,
             f"input of shape (..., 784), got (3, 28, 27). {SIZES}",
         ),
-        (torch.zeros(28, 28), ValueError, f"input of shape (..., 784), got (28, 28). {SIZES}"),
+        (torch.zeros(28, 28), ValueError, f"input of shape (..., 784), got (28, 28). {ONE}"),
         (torch.tensor(1.0), ValueError, f"input of shape (..., 784), got (). {SIZES}"),
         (
             np.zeros((2, 784)),

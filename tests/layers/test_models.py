@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy
 
 from refnet import by_hand
 from refnet.layers.activations import Cos
@@ -237,10 +237,22 @@ def test_the_defaults_are_those_of_the_course():
         ((64, 1, 28, 28), "Pad 28 x 28 images by 2: torch.nn.functional.pad(x, (2, 2, 2, 2))."),
         ((64, 32, 32), "Add the channel: x.unsqueeze(1)."),
         ((1, 32, 32), "Add the channel: x.unsqueeze(1)."),
-        ((64, 3, 32, 32), "Make it one channel of 32 x 32."),
-        ((64, 784), "Make it one channel of 32 x 32."),
-        ((64, 1, 64, 64), "Make it one channel of 32 x 32."),
+        ((64, 3, 32, 32), "Make one grey channel of the colours: x.mean(1, keepdim=True)."),
+        ((64, 32, 32, 3), "Make one grey channel of the colours: x.mean(-1).unsqueeze(1)."),
+        (
+            (64, 784),
+            "Pad 28 x 28 images by 2: "
+            "torch.nn.functional.pad(x.reshape(-1, 1, 28, 28), (2, 2, 2, 2)).",
+        ),
+        ((64, 1024), "Make images of the rows: x.reshape(-1, 1, 32, 32)."),
+        ((64, 1, 64, 64), "Scale them: torch.nn.functional.interpolate(x, (32, 32))."),
+        ((32, 32), "One image is a batch of one: x[None, None]."),
+        (
+            (28, 28),
+            "Pad 28 x 28 images by 2: torch.nn.functional.pad(x[None, None], (2, 2, 2, 2)).",
+        ),
         ((), "Make it one channel of 32 x 32."),
+        ((2, 1, 1, 50, 50), "Make it one channel of 32 x 32."),
     ],
 )
 def test_lenet_refuses_another_shape_and_says_how_to_make_the_right_one(shape, do):
@@ -251,12 +263,23 @@ def test_lenet_refuses_another_shape_and_says_how_to_make_the_right_one(shape, d
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("shape", [(64, 28, 28), (64, 1, 28, 28)])
-def test_what_lenet_says_about_28_x_28_works(shape):
-    x = torch.zeros(shape)
-    image = x.unsqueeze(1) if x.ndim == 3 else x
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *[(28, 28), (64, 28, 28), (64, 1, 28, 28), (64, 3, 28, 28), (64, 28, 28, 3), (64, 784)],
+        *[(32, 32), (1, 32, 32), (64, 32, 32), (64, 3, 32, 32), (64, 32, 32, 1), (64, 1024)],
+        *[(50, 40), (64, 50, 40), (64, 1, 50, 40), (64, 3, 50, 40), (64, 50, 40, 3), (784,)],
+    ],
+)
+def test_what_lenet_says_about_another_shape_works(shape):
+    x = torch.rand(shape)
+    with pytest.raises(ValueError, match=r": .*: (?P<code>.*)\.$") as caught:
+        LeNet()(x)
+    code = str(caught.value).rpartition(": ")[2].removesuffix(".")
 
-    assert LeNet()(pad(image, (2, 2, 2, 2))).shape == (64, 10)
+    images = eval(code, {"torch": torch, "x": x})
+
+    assert LeNet()(images).shape == (64 if 64 in shape else 1, 10)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Sequential beside torch.nn.Sequential, its sentences, its table, and fully_connected."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +55,56 @@ def test_length_iteration_and_index():
         net[3]
 
 
+@pytest.mark.parametrize(
+    "part", [slice(None, -1), slice(1, None), slice(None), slice(0, 0), slice(None, None, -1)]
+)
+def test_a_slice_is_a_chain_of_the_same_layers_under_the_names_of_its_twin(part):
+    layers = [Linear(3, 3), nn.Tanh(), Linear(3, 3)]
+    net, twin = Sequential(*layers), nn.Sequential(*layers)
+    x = torch.rand(2, 3)
+
+    assert type(net[part]) is Sequential
+    assert list(net[part]) == layers[part]
+    assert torch.equal(net[part](x), twin[part](x))
+    assert list(net[part].state_dict()) == list(twin[part].state_dict())
+    net[part].load_state_dict(twin[part].state_dict())
+    assert repr(net[part]) == repr(twin[part])
+
+
+def test_a_slice_shares_the_parameters_and_the_mode_of_the_whole():
+    net = Sequential(Linear(3, 4), nn.Dropout(), Linear(4, 1)).eval()
+
+    part = net[:-1]
+
+    assert part[0].weight is net[0].weight
+    assert not part.training
+    assert part.train().training
+    assert not net.training
+
+
+def test_a_slice_of_a_slice_and_a_layer_given_twice():
+    shared = Linear(3, 3)
+    net = Sequential(shared, nn.Tanh(), shared)
+
+    assert list(net[1:][1:]) == [shared]
+    assert list(net[::2]) == [shared, shared]
+    assert net[1:][-1] is shared
+
+
+def test_a_slice_survives_a_pickle_and_a_copy():
+    net = Sequential(Linear(3, 4), nn.Tanh(), Linear(4, 1))
+    x = torch.rand(2, 3)
+
+    for part in (pickle.loads(pickle.dumps(net[1:])), copy.deepcopy(net)[1:]):
+        assert list(part.state_dict()) == ["2.weight", "2.bias"]
+        assert torch.equal(part(net[0](x)), net(x))
+
+
+def test_a_layer_that_breaks_in_a_slice_is_counted_from_its_start():
+    with pytest.raises(ValueError, match=r"Sequential: layer 0, Linear\(in_features=4"):
+        Sequential(Linear(3, 4), Linear(4, 1))[1:](torch.zeros(2, 3))
+
+
 def test_no_layers_give_back_the_input():
     x = torch.ones(2)
 
@@ -80,6 +133,19 @@ def test_it_prints_as_its_twin():
         ([nn.ReLU()], "a list. Give the layers one by one: Sequential(*layers)."),
         ((nn.ReLU(),), "a tuple. Give the layers one by one: Sequential(*layers)."),
         (None, "None. Wrap it in a layer of your own, a subclass of nn.Module."),
+        (Linear, "the class Linear. Make one of it: write Linear(in_features, out_features)."),
+        (Sequential, "the class Sequential. Make one of it: write Sequential()."),
+        ("Tanh", "'Tanh'. Make one of the name: refnet.activation('tanh')."),
+        ("gelu", "'gelu'. Give the layer itself, e.g. torch.nn.GELU()."),
+        ({"a": nn.ReLU()}, "a dict. Give the layers one by one: Sequential(*layers.values())."),
+        (
+            nn.ModuleDict({"a": nn.ReLU()}),
+            "a ModuleDict. Give the layers one by one: Sequential(*layers.values()).",
+        ),
+        (
+            nn.ModuleList([nn.ReLU()]),
+            "a ModuleList. Give the layers one by one: Sequential(*layers).",
+        ),
     ],
 )
 def test_what_is_no_layer_is_refused_with_what_to_write(layer, got):
@@ -140,6 +206,22 @@ def test_an_input_that_is_no_tensor_is_refused_by_any_first_layer(layer, x):
     assert message.startswith(f"Sequential: layer 0, {layer!r}: expected a torch.Tensor, got ")
     assert message.endswith(
         f"{type(x).__name__}. Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
+    )
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def test_a_layer_that_returned_no_tensor_is_named():
+    with pytest.raises(TypeError) as caught:
+        Sequential(Pair(), Linear(3, 2))(torch.zeros(1, 3))
+
+    assert str(caught.value) == (
+        "Sequential: layer 1, Linear(in_features=3, out_features=2, bias=True): expected a "
+        "torch.Tensor, got tuple. Layer 0 returned it: let a layer of your own take the tensor out "
+        "of it."
     )
 
 

@@ -259,6 +259,7 @@ def test_the_largest_content_is_painted_within_a_second_and_a_half(visit):
     assert min(times) < 1500, times
 
 
+@pytest.mark.usefixtures("chinese_font")
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_picture_of_the_page_is_kept_as_a_file_of_the_run(visit, name):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

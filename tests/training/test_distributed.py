@@ -19,7 +19,6 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Subse
 
 import refnet
 from refnet import Loader, RandomSampler, SequentialSampler, Trainer
-from refnet.training.batches import Stream
 
 COUNTS = (1, 7, 100, 10_000)
 
@@ -163,6 +162,64 @@ def test_fewer_samples_than_processes_are_learnt_and_counted_as_by_one(few, case
     assert got["counts"][1] == 5
 
 
+class Branches(torch.nn.Module):
+    """A net with batch normalization, a layer never used, and a scale that rank 0 alone uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 3)
+        )
+        self.unused = torch.nn.Linear(4, 3)
+        self.scale = torch.nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        logits = self.net(x)
+        alone = self.training and os.environ.get("RANK") == "0"
+        return logits * self.scale if alone else logits
+
+
+def learn_branches(folder):
+    """Return what fit reported last, and what the model that was saved then gives."""
+    torch.manual_seed(0)
+    model = Branches()
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    run = Trainer(model, sgd, device="cpu", verbose=False)
+    samples = data(60)
+    loader = Loader(samples, RandomSampler(samples, batch_size=20, seed=3))
+    whole = Loader(samples, SequentialSampler(samples, batch_size=60))
+    history = run.fit(loader, whole, epochs=3, checkpoint=folder / "branches")
+    return {
+        "reported": [history[-1].val_loss, history[-1].val_acc],
+        "unused": model.unused.weight.detach(),
+        "unused gradient": model.unused.weight.grad is None,
+        "scale": model.scale.detach(),
+        "weights": torch.cat([p.detach().flatten() for p in run.model.parameters()]),
+    }
+
+
+def test_batch_norm_and_unused_layers_train_and_what_is_reported_is_that_of_what_is_saved(tmp_path):
+    options = ["--standalone", "--nproc-per-node=3"]
+    code, _, err = finish(torchrun("branches", tmp_path, *options))
+    assert code == 0, err
+    results = [torch.load(tmp_path / f"branches-{n}.pt", weights_only=True) for n in range(3)]
+    torch.manual_seed(0)
+    start = Branches()
+    saved = Branches()
+    refnet.load_checkpoint(refnet.latest_checkpoint(tmp_path / "branches"), saved)
+    samples = data(60)
+    with torch.no_grad():
+        logits = saved.eval()(samples.x)
+    loss = torch.nn.functional.cross_entropy(logits, samples.y)
+    accuracy = (logits.argmax(1) == samples.y).double().mean()
+    for result in results:
+        assert torch.equal(result["weights"], results[0]["weights"])
+        assert torch.equal(result["unused"], start.unused.weight)
+        assert result["unused gradient"]
+        assert not torch.equal(result["scale"], start.scale)
+        assert result["reported"] == pytest.approx([float(loss), float(accuracy)], abs=1e-5)
+
+
 LOADERS = {
     "list": lambda samples: list(zip(samples.x.split(3), samples.y.split(3), strict=True)),
     "Loader": lambda samples: Loader(samples, RandomSampler(samples, batch_size=3)),
@@ -180,13 +237,17 @@ LOADERS = {
 @pytest.mark.parametrize("kind", LOADERS)
 def test_each_sample_goes_to_one_process(monkeypatch, kind):
     samples, model = data(8), torch.nn.Linear(4, 3)
+    run = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1), device="cpu")
+    run.world = 2
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     seen = []
     for rank in (0, 1):
         monkeypatch.setattr(distributed, "get_rank", lambda rank=rank: rank)
         torch.manual_seed(0)  # all processes draw the same order
-        seen += [x for x, _ in Stream(LOADERS[kind](samples), model, torch.device("cpu"))]
+        run.rank = rank
+        loader = LOADERS[kind](samples)
+        seen += [x for x, _ in run._checked(loader, loader)]
     assert sorted(torch.cat(seen).tolist()) == sorted(samples.x.tolist())
 
 
@@ -272,6 +333,9 @@ def main(mode, folder):
         result = {case: learn_few_and_count(case) for case in mode.split(",")}
         if rank == 0:
             torch.save(result, folder / "result.pt")
+        return
+    if mode == "branches":
+        torch.save(learn_branches(folder), folder / f"branches-{rank}.pt")
         return
     if mode == "learn":
         main.trainer = make_trainer(verbose=True)  # it lives to the end, as in a script

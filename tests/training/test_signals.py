@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the step is finished, all is saved, and the run goes on from there later."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -215,3 +216,57 @@ def test_a_script_saves_and_exits_with_the_code_of_its_signal(tmp_path, number, 
         assert child.wait(timeout=60) == code
     path = refnet.latest_checkpoint(tmp_path)
     assert refnet.load_checkpoint(path)["step"] >= 4
+
+
+SPAWNED = """
+import sys, time, torch, refnet
+from torch.utils.data import DataLoader, TensorDataset
+sys.path.insert(0, sys.argv[1])
+import test_signals as t
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    loader = DataLoader(t.Slow(), batch_size=8, num_workers=1, multiprocessing_context=sys.argv[2])
+    try:
+        t.trainer().fit(loader, epochs=1, checkpoint=sys.argv[3])
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+        sys.exit(130)
+"""
+
+
+class Slow(torch.utils.data.Dataset):
+    """Fifty samples; the worker process waits for long before the 30th."""
+
+    def __len__(self):
+        return 50
+
+    def __getitem__(self, index):
+        if index == 29:
+            print("waiting", flush=True)
+            time.sleep(600)
+        return torch.full((4,), index / 50), index % 3
+
+
+@pytest.mark.parametrize("context", ["spawn", "forkserver"])
+def test_ctrl_c_saves_the_last_whole_step_while_processes_of_a_loader_are_waited_for(
+    tmp_path, context
+):
+    script = tmp_path / "script.py"
+    script.write_text(SPAWNED)
+    command = [sys.executable, str(script), os.path.dirname(__file__), context, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as child:
+        assert child.stdout.readline() == "waiting\n"
+        time.sleep(0.5)  # the three batches before it are learnt meanwhile, and the fourth awaited
+        os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all processes of the program
+        try:
+            out, err = child.communicate(timeout=60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+    assert child.returncode == 130, err
+    assert out == "stopped\n"
+    assert refnet.load_checkpoint(refnet.latest_checkpoint(tmp_path))["step"] == 3

@@ -236,7 +236,7 @@ X, Y = torch.zeros(2, 4), torch.tensor([0, 1])
             ["expected x of shape (N, ...)", "x (2,), y (2,)", "x[:, None]"],
         ),
         ((torch.zeros(2, 5), Y), ValueError, ["optimizer take, got x (2, 5)", "torch says"]),
-        ((X, Y + 0.37), TypeError, ["torch.float32", "to learn numbers write the loop yourself"]),
+        ((X, Y + 0.37), TypeError, ["torch.float32", "numbers of shape (2, 3)", "pass y[:, None]"]),
         ((torch.zeros(2, 3, 4), Y), ValueError, ["x (2, 3, 4)"]),
         ((X, Y, Y), TypeError, ["a pair (x, y)", "tuple"]),
         (X, TypeError, ["a pair (x, y)", "Tensor", "Pass a list of batches: [(x, y)]."]),

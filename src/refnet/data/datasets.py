@@ -1,8 +1,8 @@
 """Data sets in memory: arrays of one's own, XOR, MNIST and Fashion-MNIST."""
 
-import math
 import operator
 import os
+import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refnet.data.download import obtain
-from refnet.data.idx import SHAPES, check_file, read_checked
-from refnet.errors import all_finite, check_path, sentence
+from refnet.data.fetch import obtain
+from refnet.data.idx import SHAPES, Array, read_checked
+from refnet.errors import MissingDataError, all_finite, check_path, sentence
 
 Root = str | os.PathLike[str] | None
 
-SAMPLE = Path(__file__).parent / "samples"
-FASHION = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
-CLASSES = {"fashion-mnist": tuple(FASHION.split(",")), "mnist": tuple("0123456789")}
+SAMPLES = Path(__file__).parent / "samples"
+_noted: dict[Any, Any] = {}  # where warnings keeps in mind what it has said
 
 
 class ArrayDataset:
-    """Samples ``x`` and class labels ``y`` of one's own, kept as two tensors.
+    """Samples ``x`` and their labels ``y``, kept as two tensors.
 
     Parameters
     ----------
@@ -32,22 +31,24 @@ class ArrayDataset:
         become int64, and numbers in the other byte order are turned around: both are copies. A
         :class:`numpy.memmap` of any other kind is not read: its rows come from the disk batch by
         batch.
-    y : array or tensor, shape (N,), any whole-number dtype
-        Class index in 0..C-1 of each sample; converted to int64.
+    y : array or tensor, shape (N,), any whole-number dtype, or (N, O), floating point
+        Class index in 0..C-1 of each sample, converted to int64; or the numbers that a model with
+        O outputs is to give for each sample, converted to float32.
 
     Attributes
     ----------
     x : Tensor, shape (N, ...)
         Shares its memory with the array given, where NumPy and torch allow it.
-    y : Tensor, shape (N,), int64
+    y : Tensor, shape (N,), int64, or (N, O), float32
 
     Raises
     ------
     TypeError
-        Neither array nor tensor; labels of bool or floating-point type.
+        Neither array nor tensor, or not of numbers; masked entries; labels (N,) of bool or
+        floating-point type.
     ValueError
-        No sample, another number of labels, labels not (N,) or below 0; nan or inf in ``x`` (in
-        a memmap these are found by the loader, in the batch that holds them).
+        No sample, another number of labels, labels of another shape or below 0; nan or inf in ``x``
+        or ``y`` (in a memmap these are found by the loader, in the batch that holds them).
 
     References
     ----------
@@ -63,40 +64,30 @@ class ArrayDataset:
     def __init__(self, x: Any, y: Any) -> None:
         where = type(self).__name__
         self.on_disk = isinstance(x, np.memmap)  # then nan and inf are the loader's to find
-        self.x, self.y = _tensor(where, "x", x), _tensor(where, "y", y)
+        self.x = _tensor(where, "x", x)
         n = len(self.x) if self.x.ndim else 0
         if n == 0:
             got = f"x of shape {tuple(self.x.shape)}"
-            do = "Pass x of shape (N, ...)."
+            do = "Pass x of shape (N, ...), N of 1 or more; for one sample x[None]."
             raise ValueError(sentence(where, "one sample or more", got, do))
-        if self.x.is_complex() or not (self.on_disk or all_finite(self.x)):
-            got = "complex numbers" if self.x.is_complex() else "nan or inf"
-            do = "Clean the data first, e.g. numpy.nan_to_num(x)."
-            raise ValueError(sentence(where, "finite real numbers in x", got, do))
-        if self.y.dtype == torch.bool or self.y.is_floating_point() or self.y.is_complex():
-            do = "For class indices write y.astype('int64') or y.long()."
-            if self.y.is_floating_point() and not torch.equal(self.y, self.y.round()):
-                do = "These are no classes; to learn numbers write the loop yourself."
-            raise TypeError(sentence(where, "labels of a whole-number type", str(self.y.dtype), do))
-        if self.y.shape != (n,):
-            expected, got = f"one label for each sample, shape ({n},)", str(tuple(self.y.shape))
-            do = "Flatten (N, 1) by y.reshape(-1); turn one-hot rows into indices by y.argmax(1)."
-            raise ValueError(sentence(where, expected, got, do))
-        self.y = self.y.to(torch.int64)
-        if int(self.y.min()) < 0:
-            do = "Number the classes 0..C-1."
-            raise ValueError(sentence(where, "labels of 0 or more", str(int(self.y.min())), do))
+        if not (self.on_disk or all_finite(self.x)):
+            do = "Clean the data first, e.g. x = numpy.nan_to_num(x)."
+            raise ValueError(sentence(where, "finite real numbers in x", "nan or inf", do))
+        self.y = _labels(where, _tensor(where, "y", y), n)
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+    def __getitem__(self, i: int) -> tuple[Tensor, Any]:
         """Return sample ``i`` as (tensor, label)."""
         i = operator.index(i)
         if not -len(self) <= i < len(self):
-            expected, where = f"an index below {len(self)}", type(self).__name__
-            raise IndexError(sentence(where, expected, str(i), "Count from 0."))
-        return self.x[i], int(self.y[i])
+            where = type(self).__name__
+            raise IndexError(
+                sentence(where, f"an index below {len(self)}", str(i), "Count from 0.")
+            )
+        label = self.y[i]
+        return self.x[i], label if label.ndim else int(label)
 
 
 class XOR(ArrayDataset):
@@ -123,20 +114,62 @@ class XOR(ArrayDataset):
         super().__init__(x, torch.tensor([0, 1, 1, 0]))
 
 
-class FashionMNIST(ArrayDataset):
+class _Pictures(ArrayDataset):
+    """What FashionMNIST and MNIST have in common: the files of a published set, or its sample."""
+
+    kind: str
+    classes: tuple[str, ...]
+
+    def __init__(
+        self,
+        root: Root = None,
+        train: bool = True,
+        *,
+        download: bool = True,
+        sample: bool = False,
+        or_sample: bool = False,
+    ) -> None:
+        where = type(self).__name__
+        switches = {"train": train, "download": download, "sample": sample, "or_sample": or_sample}
+        for name, value in switches.items():
+            if not isinstance(value, bool):
+                do = f"Write {name}=True or {name}=False."
+                raise TypeError(sentence(where, f"{name} to be a bool", repr(value), do))
+        folder = None if root is None else check_path(where, "root", root)
+        part = "train" if train else "t10k"
+        names = [name for name in SHAPES if name.startswith(part)]
+        try:
+            if sample:
+                images, labels, self.checked = _sample(self.kind, names)
+            else:
+                images, labels, self.checked = _whole(self.kind, names, folder, download)
+        except MissingDataError:
+            if not or_sample:
+                raise
+            _note_the_sample(where, folder)
+            images, labels, self.checked = _sample(self.kind, names)
+        super().__init__(images, labels)
+        self.images = self.x
+        self.labels = self.y
+
+
+class FashionMNIST(_Pictures):
     """Fashion-MNIST: 60,000 training and 10,000 test pictures of clothes, in 10 classes.
 
     Parameters
     ----------
     root : str or Path, optional
-        The only folder to look in (``root/<file>`` or ``root/fashion-mnist/<file>``, gz or raw)
-        and to fetch into. Else ``$REFNET_DATA``, Debian's folder, refnet's cache, the network.
+        The only folder to look in (``root/<file>`` or ``root/fashion-mnist/<file>``, gz or raw;
+        also as Kaggle and torchvision lay it out) and to fetch into. Else ``$REFNET_DATA``,
+        Debian's folder, refnet's cache, the network.
     train : bool
         The training set, or else the test set.
     download : bool
         Whether the network may be used; ``REFNET_OFFLINE=1`` forbids it too.
     sample : bool
         The embedded sample instead: the first 300 (train) or 100 pictures of each class.
+    or_sample : bool
+        The embedded sample where the set cannot be had, with a warning that says so.
 
     Attributes
     ----------
@@ -147,6 +180,7 @@ class FashionMNIST(ArrayDataset):
         The name of each label.
     checked : str
         ``"sha256"``: the bytes are the published ones. ``"structure"``: see :class:`MNIST`.
+        ``"sample"``: the embedded sample.
 
     Raises
     ------
@@ -166,15 +200,14 @@ class FashionMNIST(ArrayDataset):
     (torch.Size([1000, 28, 28]), 'Ankle boot')
     """
 
-    def __init__(
-        self, root: Root = None, train: bool = True, *, download: bool = True, sample: bool = False
-    ) -> None:
-        images, labels, self.checked = _load("fashion-mnist", root, train, download, sample)
-        super().__init__(images, labels)
-        self.images, self.labels, self.classes = self.x, self.y, CLASSES["fashion-mnist"]
+    kind = "fashion-mnist"
+    classes = (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    )
 
 
-class MNIST(ArrayDataset):
+class MNIST(_Pictures):
     """MNIST: 60,000 training and 10,000 test pictures of handwritten digits.
 
     Parameters, attributes and errors are those of :class:`FashionMNIST`; the folder is ``mnist``.
@@ -184,6 +217,7 @@ class MNIST(ArrayDataset):
     The two sets share their file names. Other files of this format in a folder of one's own are
     accepted by their structure (60,000 or 10,000 pictures of 28 x 28, labels 0 to 9), and
     ``checked`` then says ``"structure"``; what comes over the network must have the right hash.
+    The embedded sample holds 300 and 100 pictures of each digit, all from the training set.
 
     References
     ----------
@@ -192,55 +226,117 @@ class MNIST(ArrayDataset):
 
     Examples
     --------
-    >>> try:
-    ...     MNIST("no/such/folder", download=False)
-    ... except ValueError as error:
-    ...     print(str(error).split(",")[0])
-    mnist data: expected a file train-images-idx3-ubyte[.gz]
+    >>> digits = MNIST(sample=True)
+    >>> digits.images.shape, digits.labels.bincount().tolist()
+    (torch.Size([3000, 28, 28]), [300, 300, 300, 300, 300, 300, 300, 300, 300, 300])
     """
 
-    def __init__(self, root: Root = None, train: bool = True, *, download: bool = True) -> None:
-        images, labels, self.checked = _load("mnist", root, train, download)
-        super().__init__(images, labels)
-        self.images, self.labels, self.classes = self.x, self.y, CLASSES["mnist"]
+    kind = "mnist"
+    classes = tuple("0123456789")
 
 
-def _load(
-    kind: str, root: Any, train: bool, download: bool, sample: bool = False
-) -> tuple[Any, ...]:
+def _whole(
+    kind: str, names: list[str], root: Path | None, download: bool
+) -> tuple[Array, Array, str]:
     """Return images, labels and how they were checked."""
-    where = "FashionMNIST" if kind == "fashion-mnist" else "MNIST"
-    for name, value in (("train", train), ("download", download), ("sample", sample)):
-        if not isinstance(value, bool):
-            do = f"Write {name}=True or {name}=False."
-            raise TypeError(sentence(where, f"{name} to be a bool", repr(value), do))
-    part = "train" if train else "t10k"
-    files = [name for name in SHAPES if name.startswith(part)]
-    if sample:
-        images, labels = (read_checked(SAMPLE / f"sample-{name}.gz")[0] for name in files)
-        return images, labels, "structure"
-    folder = None if root is None else check_path(where, "root", root)
-    (images, how), (labels, also) = (
-        obtain(kind, name, folder, download, 4096 + 2 * math.prod(SHAPES[name]), check_file)
-        for name in files
-    )
+    images, how = obtain(kind, names[0], root, download)
+    labels, also = obtain(kind, names[1], root, download)
     return images, labels, max(how, also)  # "structure" is the weaker one
+
+
+def _sample(kind: str, names: list[str]) -> tuple[Array, Array, str]:
+    images, labels = (read_checked(SAMPLES / kind / f"{name}.gz")[0] for name in names)
+    return images, labels, "sample"
+
+
+def _note_the_sample(where: str, root: Path | None) -> None:
+    """Say in two lines, once for training and test set, that the sample is used instead."""
+    folder = "" if root is None else f" --root {shlex.quote(str(root))}"
+    note = (
+        "NOT the full set, which cannot be had here, but the embedded sample: 3,000 pictures to "
+        "train on, 1,000 to test.\n"
+        f"What is missing, and the ways out: python -m refnet data --fetch{folder}"
+    )
+    warnings.warn_explicit(note, UserWarning, where, 1, registry=_noted)
+
+
+def _labels(where: str, y: Tensor, n: int) -> Tensor:
+    """Return labels as int64, shape (n,), or numbers to learn as float32, shape (n, O)."""
+    if y.is_floating_point() and y.ndim > 1 and len(y) == n:
+        if not all_finite(y):
+            do = "Leave samples without a number out."
+            raise ValueError(sentence(where, "finite numbers in y", "nan or inf", do))
+        return y.to(torch.float32)
+    if y.dtype == torch.bool or y.is_floating_point():
+        do = "For class indices write y.astype('int64') or y.long()."
+        if y.is_floating_point():
+            do += " Numbers to learn have the shape of the model's output: y.reshape(-1, 1)."
+        raise TypeError(sentence(where, "labels of a whole-number type", str(y.dtype), do))
+    if y.shape != (n,):
+        do = "Give each sample one label."
+        if y.ndim == 2 and y.shape == (n, 1):
+            do = "Flatten (N, 1) by y.reshape(-1)."
+        elif y.ndim == 2 and len(y) == n:
+            do = (
+                "Turn one-hot rows into indices by y.argmax(1); rows with several 1s are numbers "
+                "to learn, float: y.astype('float32')."
+            )
+        expected = f"one label for each sample, shape ({n},)"
+        raise ValueError(sentence(where, expected, str(tuple(y.shape)), do))
+    y = y.to(torch.int64)
+    least = int(y.min())
+    if least < 0:
+        do = "Number the classes 0..C-1: numpy.unique(y, return_inverse=True)[1] does that."
+        raise ValueError(sentence(where, "labels of 0 or more", str(least), do))
+    return y
 
 
 def _tensor(where: str, name: str, value: Any) -> Tensor:
     """Return an array or tensor as a tensor, sharing its memory where torch can do that."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_complex():
         return value.detach()
-    got = type(value).__name__
-    if isinstance(value, np.ndarray):
-        kind, got = value.dtype.kind, f"an array of {value.dtype}"
-        if kind in "biuf" and value.dtype.itemsize <= 8:
-            if kind == "u" and value.dtype.itemsize > 1:  # torch has little use for these
-                value = value.astype(np.int64)
-            value = value.astype(value.dtype.newbyteorder("="), copy=False)
-            value = value if min((0, *value.strides)) == 0 else value.copy()
-            with warnings.catch_warnings():  # of a read-only array: refnet writes into no data set
-                warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
-                return torch.from_numpy(value)
-    do = f"Convert it first: numpy.asarray({name}, dtype='float32' or 'int64')."
-    raise TypeError(sentence(where, f"{name} to be an array of numbers or a tensor", got, do))
+    if not _is_plain(value):
+        got = type(value).__name__
+        if isinstance(value, np.ndarray) and not np.ma.is_masked(value):
+            got = f"an array of {value.dtype}"
+        if isinstance(value, Tensor):
+            got = f"a tensor of {value.dtype}, {value.layout}"
+        do = _conversion(name, value)
+        raise TypeError(sentence(where, f"{name} to be an array of numbers or a tensor", got, do))
+    value = np.ma.getdata(value)
+    if value.dtype.kind == "u" and value.dtype.itemsize > 1:  # torch has little use for these
+        value = value.astype(np.int64)
+    value = value.astype(value.dtype.newbyteorder("="), copy=False)
+    if min((0, *value.strides)) < 0:
+        value = value.copy()
+    if value.flags.writeable:
+        return torch.from_numpy(value)
+    with warnings.catch_warnings():  # refnet writes into no data set
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+        return torch.from_numpy(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether this is an array of real numbers that torch knows, all of them there."""
+    if not isinstance(value, np.ndarray) or np.ma.is_masked(value):
+        return False
+    return value.dtype.kind in "biuf" and value.dtype.itemsize <= 8
+
+
+def _conversion(name: str, value: Any) -> str:
+    """Return what makes an array of numbers out of a value that is none."""
+    dtype = "int64" if name == "y" else "float32"
+    if isinstance(value, Tensor):
+        return f"Pass {name}.to_dense(), and of complex numbers {name}.real."
+    if hasattr(value, "toarray"):
+        return f"Pass the dense array: {name}.toarray()."
+    if np.ma.is_masked(value):
+        return f"Say what stands in the masked places: {name}.filled(0), or leave such rows out."
+    if getattr(value, "dtype", None) is not None and isinstance(value, np.ndarray):
+        if value.dtype.names:
+            return f"Pass numpy.lib.recfunctions.structured_to_unstructured({name})."
+        if value.dtype.kind == "c":
+            return f"Pass {name}.real, or both parts: numpy.stack([{name}.real, {name}.imag], 1)."
+        if value.dtype.kind in "US" and name == "y":
+            return "Number the names: names, y = numpy.unique(y, return_inverse=True)."
+    return f"Convert it first: {name} = numpy.asarray({name}, dtype='{dtype}')."

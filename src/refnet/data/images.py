@@ -1,4 +1,4 @@
-"""OVERFIT: a word or a picture as an endless set of samples, coordinates in, black or white out."""
+"""OVERFIT: a picture as an endless set of samples, coordinates in, black or white out."""
 
 import os
 import warnings
@@ -17,78 +17,9 @@ Pixels = np.ndarray[Any, Any]
 
 MAX_PIXELS = 1 << 24  # 4096 x 4096; the labels of so many take 128 MiB
 BATCHES_AT_ONCE = 64  # drawn in one go: the small kernels of one batch would cost more than a step
+HALF = 128  # of 255: what is brighter is white
+DEPTHS = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # white in 16 bits, all or some of them used
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green, blue: ITU-R BT.601
-
-
-def draw_text(text: str = "OVERFIT", height: int = 300, width: int = 1000) -> Pixels:
-    """Return a picture of a word, white on black, in the middle and as large as fits.
-
-    Parameters
-    ----------
-    text : str
-        Printable ASCII: OpenCV's fonts have no other letters.
-    height, width : int, at least 16
-        Size of the picture in pixels.
-
-    Returns
-    -------
-    picture : ndarray, shape (height, width), uint8
-        255 in the letters, 0 around them, nothing in between.
-
-    Raises
-    ------
-    ValueError
-        No letter to draw, a letter that the font lacks, or no room for it.
-
-    Notes
-    -----
-    OpenCV 4 and 5 draw somewhat different letters.
-
-    References
-    ----------
-    OpenCV documentation, "Drawing Functions", ``putText`` and ``getTextSize``.
-
-    Examples
-    --------
-    >>> picture = draw_text("NN", height=60, width=100)
-    >>> picture.shape, np.unique(picture).tolist()
-    ((60, 100), [0, 255])
-    """
-    if not isinstance(text, str):
-        raise TypeError(sentence("draw_text", "text to be a str", repr(text), "Pass a word."))
-    height = check_int("draw_text", "height", height, 16)
-    width = check_int("draw_text", "width", width, 16)
-    if not text.strip() or not (text.isascii() and text.isprintable()):
-        do = "For other letters draw a picture yourself and pass its path to ImagePixels."
-        raise ValueError(sentence("draw_text", "printable ASCII letters", repr(text), do))
-    _check_size("draw_text", height, width)
-    try:
-        import cv2  # here, since it needs libraries that a slim machine lacks
-    except ImportError as error:
-        do = "pip install opencv-python, and on Debian apt-get install libgl1 libglib2.0-0."
-        raise ImportError(sentence("draw_text", "OpenCV", str(error), do)) from error
-    font, best = cv2.FONT_HERSHEY_DUPLEX, np.zeros((0, 0), np.uint8)
-    (w, h), base = cv2.getTextSize(text, font, 1, 1)
-    scale = min(height / (h + base), width / w) / 2  # small enough, whatever the font does
-    for _ in range(12):  # the ink grows nearly as the scale does: a few steps meet the room
-        canvas = np.zeros((3 * height, 3 * width), np.uint8)
-        cv2.putText(canvas, text, (width, 2 * height), font, scale, 255, max(1, round(3 * scale)))
-        rows, columns = (np.flatnonzero((canvas > 128).any(axis)) for axis in (1, 0))
-        if len(rows) == 0:
-            break
-        ink = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        fit = min(15 / 16 * height / ink.shape[0], 15 / 16 * width / ink.shape[1])
-        best = ink if fit >= 1 and ink.size > best.size else best
-        if 1 <= fit < 1.02:
-            break
-        scale *= 0.99 * fit
-    if best.size == 0:
-        do = "Choose a larger picture or a shorter word."
-        raise ValueError(sentence("draw_text", "room for the word", f"{height} x {width}", do))
-    picture = np.zeros((height, width), np.uint8)
-    top, left = (height - best.shape[0]) // 2, (width - best.shape[1]) // 2
-    picture[top : top + best.shape[0], left : left + best.shape[1]] = np.where(best > 128, 255, 0)
-    return picture
 
 
 class ImagePixels:
@@ -97,9 +28,10 @@ class ImagePixels:
     Parameters
     ----------
     image : str, Path, or array of shape (H, W), (H, W, 3) or (H, W, 4)
-        A file that Pillow reads (PNG, JPEG, ...), or an array of uint8, uint16 or bool, in the
-        order red, green, blue, opacity. Colours become their luminance; what is transparent shows
-        white behind it.
+        A file that Pillow reads (PNG, JPEG, TIFF, ...), or an array of uint8, uint16 or bool, in
+        the order red, green, blue, opacity. Colours become their luminance; what is transparent
+        shows white behind it. In 16 bits white is the largest number of the 8, 10, 12, 14 or 16
+        bits that are used; in a file of floats 1, 255 or 65535.
 
     Attributes
     ----------
@@ -130,18 +62,21 @@ class ImagePixels:
     """
 
     def __init__(self, image: str | os.PathLike[str] | Pixels) -> None:
+        where = "ImagePixels"
         if isinstance(image, np.ndarray):
-            where, array = "ImagePixels", image
+            grey = _luminance(where, image)
         else:
-            path = check_path("ImagePixels", "image", image)
-            where, array = f"ImagePixels({path})", _read_picture(path)
-        grey = _luminance(where, array)
+            path = check_path(where, "image", image)
+            where = f"ImagePixels({path})"
+            grey = _luminance(where, _read_picture(where, path))
         self.height, self.width = grey.shape
-        self.labels = torch.from_numpy((grey > 128).astype(np.int64))
+        self.labels = torch.from_numpy((grey > HALF).astype(np.int64))
         if int(self.labels.min()) == int(self.labels.max()):
             side = "above" if self.labels[0, 0] else "at or below"
             got = f"{self.height} x {self.width} pixels all {side} half of full brightness"
-            do = "There is nothing to learn: choose a picture with dark and bright parts."
+            do = "Choose another picture, or set the border yourself: pass grey > grey.mean()."
+            if grey.min() == grey.max():
+                do = "There is nothing to learn: choose a picture with dark and bright parts."
             raise DataError(sentence(where, "dark and bright pixels", got, do))
 
     def grid(self) -> tuple[Tensor, Tensor]:
@@ -171,7 +106,8 @@ class ImagePixels:
         """
         n = check_int("ImagePixels.sample", "n", n, 1)
         if not isinstance(generator, torch.Generator):
-            do, got = "Pass torch.Generator().manual_seed(0).", type(generator).__name__
+            do = "Pass torch.Generator().manual_seed(0)."
+            got = type(generator).__name__
             raise TypeError(sentence("ImagePixels.sample", "a torch.Generator", got, do))
         return self._sample(n, generator, self.labels.to(generator.device))
 
@@ -198,26 +134,28 @@ class ImagePixels:
         return coordinates, labels.take((self.height - 1 - y) * self.width + x)
 
 
-def _read_picture(path: Path) -> Pixels:
+def _read_picture(where: str, path: Path) -> Pixels:
     """Return the pixels of a picture file; its size is read before its pixels are."""
     from PIL import Image, ImageOps, UnidentifiedImageError  # here: only pictures need it
 
-    where, do = f"ImagePixels({path})", "Give the path of a PNG or JPEG file."
+    do = "Give the path of a PNG or JPEG file."
     try:
         if path.exists() and not path.is_file():
             raise DataError(sentence(where, "a picture file", "a folder, pipe or device", do))
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # what Pillow thinks of odd files is said below
             with Image.open(file) as picture:
-                _check_size(where, picture.height, picture.width)
-                if picture.mode.startswith("I"):  # 16 bits of grey, at times in a wider type
-                    return np.asarray(picture).clip(0, 65535).astype(np.uint16)
+                check_size(where, picture.height, picture.width)
+                upright = ImageOps.exif_transpose(picture)
+                if picture.mode[0] in "IF":  # one number a pixel, of more than 8 bits
+                    return _as_uint16(where, np.asarray(upright))
                 mode = "RGBA" if picture.has_transparency_data else "RGB"
-                return np.asarray(ImageOps.exif_transpose(picture).convert(mode))
+                return np.asarray(upright.convert(mode))
     except DataError:
         raise
     except Image.DecompressionBombError:
-        got, do = f"more than {MAX_PIXELS} pixels", "Scale it down to 4096 x 4096 or fewer."
+        got = f"more than {MAX_PIXELS} pixels"
+        do = "Scale it down to 4096 x 4096 or fewer."
     except UnidentifiedImageError:
         got = "a damaged file or one of another kind"
     except Exception as error:  # Pillow raises a dozen kinds, by format
@@ -225,23 +163,60 @@ def _read_picture(path: Path) -> Pixels:
     raise DataError(sentence(where, "a picture file", got, do))
 
 
-def _check_size(where: str, height: int, width: int) -> None:
+def _as_uint16(where: str, grey: Pixels) -> Pixels:
+    """Return wide integers or floats as uint16; floats in [0, 1] or [0, 255] fill its range."""
+    if grey.dtype.kind != "f":
+        return grey.clip(0, 65535).astype(np.uint16)
+    low = grey.min()
+    high = grey.max()
+    if not (low >= 0 and high <= 65535):
+        do = "Scale its numbers to 0..1 and save it again."
+        raise DataError(sentence(where, "brightness from 0 on", f"{low:g} to {high:g}", do))
+    full = next(full for full in (1, 255, 65535) if high <= full)
+    return np.rint(grey.astype(np.float64) * (65535 / full)).astype(np.uint16)
+
+
+def check_size(where: str, height: int, width: int) -> None:
+    """Raise DataError for a picture of too many pixels."""
     if height * width > MAX_PIXELS:
-        expected, do = f"at most {MAX_PIXELS} pixels", "Scale it down to 4096 x 4096 or fewer."
+        expected = f"at most {MAX_PIXELS} pixels"
+        do = "Scale it down to 4096 x 4096 or fewer."
         raise DataError(sentence(where, expected, f"{height} x {width}", do))
 
 
 def _luminance(where: str, a: Pixels) -> Pixels:
     """Return the luminance in [0, 255] of an array of pixels, transparency on white."""
+    a = a.astype(a.dtype.newbyteorder("="), copy=False)
     if a.dtype not in (np.uint8, np.uint16, np.bool_):
         do = "For 0..255 write picture.astype('uint8'), for 0..1 (255 * picture).astype('uint8')."
         raise TypeError(sentence(where, "pixels of uint8, uint16 or bool", str(a.dtype), do))
-    if not (a.ndim == 2 or (a.ndim == 3 and a.shape[2] in (3, 4))) or a.size == 0:
+    if np.ma.is_masked(a):
+        do = "Say what stands in the masked places: picture.filled(0)."
+        raise TypeError(sentence(where, "every pixel", "a masked array", do))
+    colours = a.ndim == 3 and a.shape[2] in (3, 4)
+    if not (a.ndim == 2 or colours) or a.size == 0:
         do = "Pass (height, width), or (height, width, 3 or 4)."
+        if a.ndim == 3 and a.shape[0] in (1, 3, 4):
+            do = "Channels stand last here: pass picture.transpose(1, 2, 0), or picture[0] of one."
+        elif a.ndim == 3 and a.shape[2] == 1:
+            do = "Pass picture[:, :, 0]."
         raise ValueError(sentence(where, "pixels of shape (H, W[, 3 or 4])", str(a.shape), do))
-    _check_size(where, a.shape[0], a.shape[1])
-    full = {"u1": 255, "u2": 65535, "b1": 1}[a.dtype.str[1:]]
-    grey = a[..., :3] @ LUMINANCE if a.ndim == 3 else a  # (H, W, 3) @ (3,) -> (H, W)
+    check_size(where, a.shape[0], a.shape[1])
+    full = _full_brightness(a)
+    grey: Pixels = a
+    if colours:
+        grey = a[..., :3] @ LUMINANCE  # (H, W, 3) @ (3,) -> (H, W)
     if a.ndim == 3 and a.shape[2] == 4:
-        grey = full - (full - grey) * (a[..., 3] / full)
+        opacity = a[..., 3] / full
+        grey = full - (full - grey) * opacity
     return np.asarray(grey * (255 / full))
+
+
+def _full_brightness(a: Pixels) -> int:
+    """Return the number that stands for white; 8 to 14 bits are known by their largest number."""
+    if a.dtype == np.bool_:
+        return 1
+    if a.dtype == np.uint8:
+        return 255
+    most = int(a.max())
+    return next(full for full in DEPTHS if most <= full)

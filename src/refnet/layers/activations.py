@@ -43,6 +43,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "cos": Cos,
 }
+TORCHS_OWN = {  # asked for by name elsewhere
+    "gelu": "torch.nn.GELU()",
+    "silu": "torch.nn.SiLU()",
+    "swish": "torch.nn.SiLU()",
+    "elu": "torch.nn.ELU()",
+    "selu": "torch.nn.SELU()",
+    "leakyrelu": "torch.nn.LeakyReLU()",
+    "softplus": "torch.nn.Softplus()",
+    "mish": "torch.nn.Mish()",
+}
 
 
 def activation(name: str) -> nn.Module:
@@ -78,4 +88,9 @@ def activation(name: str) -> nn.Module:
         ...
     ValueError: activation: expected name to be one of relu, sigmoid, tanh, cos, got 'rleu'. Did you mean 'relu'?
     """  # noqa: E501 (the message is one line)
+    plain = str(name).lower().replace("_", "")
+    if plain in TORCHS_OWN:
+        expected = f"name to be one of {', '.join(ACTIVATIONS)}"
+        do = f"Put torch's own layer into a Sequential yourself: {TORCHS_OWN[plain]}."
+        raise ValueError(errors.sentence("activation", expected, repr(name), do))
     return ACTIVATIONS[errors.check_choice("activation", "name", name, ACTIVATIONS)]()

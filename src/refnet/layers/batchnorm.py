@@ -92,7 +92,8 @@ class BatchNorm1d(nn.Module):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.num_features = errors.check_int("BatchNorm1d", "num_features", num_features, 1)
-        self.eps, self.momentum = _positive("eps", eps), _positive("momentum", momentum, 1)
+        self.eps = _positive("eps", eps)
+        self.momentum = _positive("momentum", momentum, 1)
         self.weight = nn.Parameter(torch.ones(num_features))
         self.bias = nn.Parameter(torch.zeros(num_features))
         self.register_buffer("running_mean", torch.zeros(num_features))
@@ -101,28 +102,52 @@ class BatchNorm1d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (N, C) to (N, C); in training, move the running values toward this batch."""
-        gamma, beta, C = self.weight, self.bias, self.num_features
-        fits = isinstance(x, Tensor) and x.dtype == gamma.dtype and x.ndim == 2 and x.size(1) == C
-        if not fits:
-            self._refuse(x)
+        self._check(x)
         if self.training:
-            if x.shape[0] < 2:
-                where, expected = f"BatchNorm1d({C})", "a training batch of 2 samples or more"
-                do = "Use a larger batch, drop the last one, or call eval() first."
-                raise ValueError(errors.sentence(where, expected, str(x.shape[0]), do))
             self.num_batches_tracked.add_(1)
-        # gamma * (x - mean) / sqrt(var + eps) + beta: with the batch's own mean and var in
+        # weight * (x - mean) / sqrt(var + eps) + bias: with the batch's own mean and var in
         # training, when the running ones move toward them; with the running ones in evaluation
-        running, settings = (self.running_mean, self.running_var), (self.momentum, self.eps)
-        return batch_norm(x, *running, gamma, beta, self.training, *settings)
+        return batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
 
-    def _refuse(self, x: Tensor) -> None:
-        where, C = f"BatchNorm1d({self.num_features})", self.num_features
-        do = "Make num_features equal to the last dimension of the input."
-        errors.check_features(where, x, C, do, self.weight.dtype)
-        if x.ndim != 2:
-            do, got = "Give one row for each sample: x.flatten(1).", str(tuple(x.shape))
-            raise ValueError(errors.sentence(where, f"input of shape (N, {C})", got, do))
+    def _check(self, x: Tensor) -> None:
+        C = self.num_features
+        where = f"BatchNorm1d({C})"
+        kind = self.weight.dtype
+        shape = tuple(getattr(x, "shape", ()))
+        if not isinstance(x, Tensor) or x.dtype != kind or shape[1:] != (C,):
+            do = self._advice(shape)
+            errors.check_features(where, x, C, do, kind)
+            if x.ndim != 2:
+                expected = f"input of shape (N, {C})"
+                raise ValueError(errors.sentence(where, expected, str(shape), do))
+        if self.training and len(x) < 2:
+            expected = "a training batch of 2 samples or more"
+            do = "Use a larger batch, drop the last one, or call eval() first."
+            raise ValueError(errors.sentence(where, expected, str(len(x)), do))
+
+    def _advice(self, shape: tuple[int, ...]) -> str:
+        """Return what to do about an input of another shape than (N, C)."""
+        C = self.num_features
+        if shape == (C,):
+            return "One sample is a batch of one: call eval(), then give it x[None]."
+        if len(shape) > 2:
+            places = len(shape) - 2
+            if math.prod(shape[1:]) == C:
+                return "Flatten each sample first: x.flatten(1)."
+            if shape[1] == C and places <= 3:
+                return f"For channels use torch.nn.BatchNorm{places}d({C})."
+            if shape[-1] == C:
+                return "Give one row for each place: x.flatten(0, -2)."
+        return "Make num_features equal to the last dimension of the input."
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets when the layer is printed."""

@@ -15,7 +15,6 @@ place of D.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor
@@ -39,10 +38,16 @@ def zeros_(weight: Tensor) -> Tensor:
     >>> zeros_(torch.ones(2, 3)).count_nonzero().item()
     0
     """
-    return _fill(weight.zero_)
+    _check_weight("zeros_", weight)
+    with torch.no_grad():
+        return weight.zero_()
 
 
-def normal_(weight: Tensor, std: float, generator: Generator | None = None) -> Tensor:
+def normal_(
+    weight: Tensor,
+    std: float,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with draws from :math:`N(0, \mathrm{std}^2)` and return it.
 
     The variance of each sum is multiplied by :math:`D \, \mathrm{std}^2`: with 784 inputs by 784
@@ -67,10 +72,15 @@ def normal_(weight: Tensor, std: float, generator: Generator | None = None) -> T
     True
     """
     std = errors.check_number("normal_", "std", std, 0)
-    return _fill(weight.normal_, 0, std, generator=generator)
+    _check_weight("normal_", weight)
+    with torch.no_grad():
+        return weight.normal_(0, std, generator=generator)
 
 
-def xavier_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def xavier_normal_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with normal draws of variance 2 / (fan_in + fan_out) and return it.
 
     Forward asks for a variance of 1 / fan_in, backward for 1 / fan_out. Unless the two are equal
@@ -95,10 +105,15 @@ def xavier_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor
     True
     """
     fan_in, fan_out = _fans("xavier_normal_", weight)
-    return _fill(weight.normal_, 0, math.sqrt(2 / (fan_in + fan_out)), generator=generator)
+    std = math.sqrt(2 / (fan_in + fan_out))
+    with torch.no_grad():
+        return weight.normal_(0, std, generator=generator)
 
 
-def xavier_uniform_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def xavier_uniform_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with uniform draws of variance 2 / (fan_in + fan_out) and return it.
 
     :math:`U(-k, k)` has the variance :math:`k^2 / 3`, hence :math:`k = \sqrt{6 / (\text{fan\_in}
@@ -113,10 +128,14 @@ def xavier_uniform_(weight: Tensor, generator: Generator | None = None) -> Tenso
     """
     fan_in, fan_out = _fans("xavier_uniform_", weight)
     k = math.sqrt(6 / (fan_in + fan_out))
-    return _fill(weight.uniform_, -k, k, generator=generator)
+    with torch.no_grad():
+        return weight.uniform_(-k, k, generator=generator)
 
 
-def he_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def he_normal_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with normal draws of variance 2 / fan_in and return it.
 
     ReLU sets the negative half of a symmetric sum to 0, and with it half of the mean square that
@@ -140,10 +159,15 @@ def he_normal_(weight: Tensor, generator: Generator | None = None) -> Tensor:
     True
     """
     fan_in, _ = _fans("he_normal_", weight)
-    return _fill(weight.normal_, 0, math.sqrt(2 / fan_in), generator=generator)
+    std = math.sqrt(2 / fan_in)
+    with torch.no_grad():
+        return weight.normal_(0, std, generator=generator)
 
 
-def he_uniform_(weight: Tensor, generator: Generator | None = None) -> Tensor:
+def he_uniform_(
+    weight: Tensor,
+    generator: Generator | None = None,
+) -> Tensor:
     r"""Fill ``weight`` with uniform draws of variance 2 / fan_in and return it.
 
     The bound is :math:`k = \sqrt{6 / \text{fan\_in}}`, since :math:`U(-k, k)` has the variance
@@ -157,21 +181,31 @@ def he_uniform_(weight: Tensor, generator: Generator | None = None) -> Tensor:
     """
     fan_in, _ = _fans("he_uniform_", weight)
     k = math.sqrt(6 / fan_in)
-    return _fill(weight.uniform_, -k, k, generator=generator)
-
-
-@torch.no_grad()
-def _fill(fill: Callable[..., Tensor], *arguments: float, **options: Generator | None) -> Tensor:
-    return fill(*arguments, **options)
+    with torch.no_grad():
+        return weight.uniform_(-k, k, generator=generator)
 
 
 def _fans(where: str, weight: Tensor) -> tuple[int, int]:
     """Return fan_in and fan_out of a weight (O, D) or (O, C, k, k)."""
-    if not isinstance(weight, Tensor):
-        do = "Pass the weight of a layer: layer.weight."
-        raise TypeError(errors.sentence(where, "a torch.Tensor", type(weight).__name__, do))
-    if weight.ndim < 2 or weight.numel() == 0:
+    _check_weight(where, weight)
+    shape = str(tuple(weight.shape))
+    if weight.ndim < 2:
         do = "A bias has no fans: fill it with zeros_."
-        expected, got = "a weight of two dimensions or more", str(tuple(weight.shape))
-        raise ValueError(errors.sentence(where, expected, got, do))
-    return weight[0].numel(), weight[:, 0].numel()
+        raise ValueError(errors.sentence(where, "a weight of two dimensions or more", shape, do))
+    if weight.numel() == 0:
+        do = "Give the layer one input and one output or more."
+        raise ValueError(errors.sentence(where, "a weight that is not empty", shape, do))
+    fan_in = weight[0].numel()
+    fan_out = weight[:, 0].numel()
+    return fan_in, fan_out
+
+
+def _check_weight(where: str, weight: Tensor) -> None:
+    if not isinstance(weight, Tensor):
+        kind = type(weight).__name__
+        do = "Pass the weight of a layer: layer.weight."
+        raise TypeError(errors.sentence(where, "a torch.Tensor", kind, do))
+    if not weight.is_floating_point():
+        kind = str(weight.dtype)
+        do = "Make it with dtype=torch.float32."
+        raise TypeError(errors.sentence(where, "a floating-point tensor", kind, do))

@@ -66,26 +66,38 @@ class Linear(nn.Module):
         self.in_features = errors.check_int("Linear", "in_features", in_features, 1)
         self.out_features = errors.check_int("Linear", "out_features", out_features, 1)
         k = 1 / math.sqrt(in_features)
-        self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-k, k))
-        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-k, k)) if bias else None
+        weight = torch.empty(out_features, in_features)
+        self.weight = nn.Parameter(weight.uniform_(-k, k))
+        self.bias = None
+        if bias:
+            self.bias = nn.Parameter(torch.empty(out_features).uniform_(-k, k))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x``, shape (..., in_features), to shape (..., out_features)."""
-        W, b = self.weight, self.bias
+        W = self.weight
+        b = self.bias
         try:
             if b is not None and x.ndim == 2:
                 return torch.addmm(b, x, W.t())  # b + (N, D) @ (D, O) -> (N, O), in one pass
             y = x @ W.t()  # (..., D) @ (D, O) -> (..., O)
-            return y if b is None else y + b
+            if b is None:
+                return y
+            return y + b
         except (RuntimeError, TypeError, AttributeError):
             self._refuse(x)  # says what is wrong with x, if it is x
             raise
 
     def _refuse(self, x: Tensor) -> None:
-        do = "Make in_features equal to the last dimension of the input."
-        if isinstance(x, Tensor) and x.ndim > 2 and math.prod(x.shape[1:]) == self.in_features:
-            do = "Flatten each sample first: x.flatten(1)."
         where = f"Linear({self.in_features} -> {self.out_features})"
+        shape = getattr(x, "shape", ())
+        do = "Make in_features equal to the last dimension of the input."
+        if len(shape) > 2 and math.prod(shape[1:]) == self.in_features:
+            do = "Flatten each sample first: x.flatten(1)."
+        elif math.prod(shape) == self.in_features:
+            do = (
+                "One sample is a batch of one: give the whole net x[None], "
+                "or this layer x[None].flatten(1)."
+            )
         errors.check_features(where, x, self.in_features, do, self.weight.dtype)
 
     def extra_repr(self) -> str:

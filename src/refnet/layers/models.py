@@ -4,6 +4,8 @@ The losses take the softmax, in one stable step
 with the logarithm; a softmax in the net as well would flatten every gradient.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -52,7 +54,12 @@ def mlp(hidden: int = 256) -> Sequential:
     torch.Size([64, 10])
     """
     hidden = errors.check_int("mlp", "hidden", hidden, 1)
-    return Sequential(nn.Flatten(), Linear(784, hidden), nn.ReLU(), Linear(hidden, 10))
+    return Sequential(
+        nn.Flatten(),
+        Linear(784, hidden),
+        nn.ReLU(),
+        Linear(hidden, 10),
+    )
 
 
 def xor_net(hidden: int = 4, activation: str = "tanh") -> Sequential:
@@ -79,7 +86,11 @@ def xor_net(hidden: int = 4, activation: str = "tanh") -> Sequential:
     torch.Size([4, 2])
     """
     hidden = errors.check_int("xor_net", "hidden", hidden, 1)
-    return Sequential(Linear(2, hidden), activation_layer(activation), Linear(hidden, 2))
+    return Sequential(
+        Linear(2, hidden),
+        activation_layer(activation),
+        Linear(hidden, 2),
+    )
 
 
 def overfit_net(activation: str = "relu", batch_norm: bool = False) -> Sequential:
@@ -162,21 +173,50 @@ class LeNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, 1, 32, 32) to logits (N, 10)."""
         self._check(x)
-        x = torch.max_pool2d(torch.relu(self.conv1(x)), 2)  # (N, 6, 28, 28) -> (N, 6, 14, 14)
-        x = torch.max_pool2d(torch.relu(self.conv2(x)), 2)  # (N, 16, 10, 10) -> (N, 16, 5, 5)
-        x = torch.relu(self.fc1(x.flatten(1)))  # (N, 400) -> (N, 120)
+        x = torch.relu(self.conv1(x))  # (N, 6, 28, 28)
+        x = torch.max_pool2d(x, 2)  # (N, 6, 14, 14)
+        x = torch.relu(self.conv2(x))  # (N, 16, 10, 10)
+        x = torch.max_pool2d(x, 2)  # (N, 16, 5, 5)
+        x = x.flatten(1)  # (N, 400)
+        x = torch.relu(self.fc1(x))  # (N, 120)
         x = torch.relu(self.fc2(x))  # (N, 84)
         logits: Tensor = self.fc3(x)  # (N, 10)
         return logits
 
     def _check(self, x: Tensor) -> None:
         if isinstance(x, Tensor) and x.shape[1:] != (1, 32, 32):
-            do = "Make it one channel of 32 x 32."
-            if x.shape[-2:] == (28, 28):
-                image = "x.unsqueeze(1)" if x.ndim == 3 else "x"
-                do = f"Pad 28 x 28 images by 2: torch.nn.functional.pad({image}, (2, 2, 2, 2))."
-            elif x.ndim == 3:
-                do = "Add the channel: x.unsqueeze(1)."
-            expected, got = "images of shape (N, 1, 32, 32)", str(tuple(x.shape))
-            raise ValueError(errors.sentence("LeNet", expected, got, do))
+            shape = tuple(x.shape)
+            do = _how_to_make_it_fit(*shape)
+            expected = "images of shape (N, 1, 32, 32)"
+            raise ValueError(errors.sentence("LeNet", expected, str(shape), do))
         errors.check_features("LeNet", x, 32, "", self.conv1.weight.dtype)
+
+
+def _how_to_make_it_fit(*shape: int) -> str:
+    """Return code that makes images of this shape fit LeNet, as advice."""
+    do = "Make it one channel of 32 x 32."
+    images = "x"
+    size = shape[-2:]
+    if len(shape) in (1, 2) and shape[-1] in (784, 1024):
+        side = math.isqrt(shape[-1])
+        size = (side, side)
+        images = f"x.reshape(-1, 1, {side}, {side})"
+        do = f"Make images of the rows: {images}."
+    elif len(shape) == 2:
+        images = "x[None, None]"
+        do = f"One image is a batch of one: {images}."
+    elif len(shape) == 3:
+        images = "x.unsqueeze(1)"
+        do = f"Add the channel: {images}."
+    elif len(shape) == 4 and shape[-1] in (1, 3):
+        size = shape[1:3]
+        images = "x.mean(-1).unsqueeze(1)"
+        do = f"Make one grey channel of the colours: {images}."
+    elif len(shape) == 4 and shape[1] != 1:
+        images = "x.mean(1, keepdim=True)"
+        do = f"Make one grey channel of the colours: {images}."
+    if size == (28, 28):
+        return f"Pad 28 x 28 images by 2: torch.nn.functional.pad({images}, (2, 2, 2, 2))."
+    if size != (32, 32) and 2 <= len(shape) <= 4:
+        return f"Scale them: torch.nn.functional.interpolate({images}, (32, 32))."
+    return do

@@ -1,12 +1,14 @@
 """A chain of layers that names the layer which broke, and one fully connected block."""
 
-from collections.abc import Iterator
-from typing import NoReturn
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NoReturn, overload
 
 import torch
 from torch import Tensor, nn
 
 from refnet import errors
+from refnet.layers.activations import ACTIVATIONS
 from refnet.layers.activations import activation as activation_layer
 from refnet.layers.batchnorm import BatchNorm1d
 from refnet.layers.linear import Linear
@@ -33,8 +35,8 @@ class Sequential(nn.Module):
     Notes
     -----
     The layers are kept under "0", "1", ..., as in :class:`torch.nn.Sequential`, so the two load
-    each other's ``state_dict``. ``len``, iteration and ``net[i]`` work. A chain of no layers gives
-    back its input.
+    each other's ``state_dict``. ``len``, iteration and ``net[i]`` work; a slice, as ``net[:-1]``, is
+    a chain of the same layers, under the names they have. A chain of no layers gives back its input.
 
     References
     ----------
@@ -69,18 +71,25 @@ class Sequential(nn.Module):
 
     def _name_the_layer(self, i: int, x: Tensor, error: Exception) -> NoReturn:
         layer = self[i]
-        name = type(layer).__name__ if any(layer.children()) else repr(layer)
+        name = repr(layer)
+        if any(layer.children()):
+            name = type(layer).__name__
         where = f"Sequential: layer {i}, {name}"
         if not isinstance(x, Tensor):
-            do = "Convert it first, e.g. torch.as_tensor(x, dtype=torch.float32)."
-            got = type(x).__name__
-            raise TypeError(errors.sentence(where, "a torch.Tensor", got, do)) from error
+            do = errors.how_to_make_a_tensor(x)
+            if i > 0:
+                do = (
+                    f"Layer {i - 1} returned it: let a layer of your own take the tensor out of it."
+                )
+            sentence = errors.sentence(where, "a torch.Tensor", type(x).__name__, do)
+            raise TypeError(sentence) from error
         if type(error) in (TypeError, ValueError):
             raise type(error)(f"{where}, was given {tuple(x.shape)}: {error}") from error
         if type(error) in (RuntimeError, NotImplementedError, IndexError):
-            expected, got = "input that it can take", f"{tuple(x.shape)} of {x.dtype}"
+            got = f"{tuple(x.shape)} of {x.dtype}"
             do = f"Torch says: {str(error).partition(chr(10))[0]}"
-            raise ValueError(errors.sentence(where, expected, got, do)) from error
+            sentence = errors.sentence(where, "input that it can take", got, do)
+            raise ValueError(sentence) from error
         raise error  # out of memory, or a fault inside the layer: not about the input
 
     def __len__(self) -> int:
@@ -90,8 +99,21 @@ class Sequential(nn.Module):
         # children() would leave out a layer that is there for the second time
         return iter(self._modules.values())  # type: ignore[arg-type]  # none of them is None
 
-    def __getitem__(self, i: int) -> nn.Module:
-        return list(self)[i]
+    @overload
+    def __getitem__(self, i: int) -> nn.Module: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> "Sequential": ...
+
+    def __getitem__(self, i: int | slice) -> nn.Module:
+        if not isinstance(i, slice):
+            return list(self)[i]
+        part = Sequential()
+        part.training = self.training
+        named = list(self._modules.items())
+        for name, layer in named[i]:
+            part.add_module(name, layer)
+        return part
 
     def table(self, x: Tensor) -> str:
         """Return a table of layers, output shapes and parameter counts, as text to print.
@@ -108,24 +130,26 @@ class Sequential(nn.Module):
         1 Linear   (64, 10)           7,850
         total                         7,850
         """
-        layers, modes = list(self), [(module, module.training) for module in self.modules()]
+        modes = {module: module.training for module in self.modules()}
         self.eval()
         try:
             with torch.no_grad():
-                parts = [Sequential(*layers[: i + 1]) for i in range(len(layers))]
-                shapes = [str(tuple(part(x).shape)) for part in parts]
+                outputs = [self[: i + 1](x) for i in range(len(self))]
         finally:
-            for module, mode in modes:
+            for module, mode in modes.items():
                 module.training = mode
-        names = [f"{i} {type(layer).__name__}" for i, layer in enumerate(layers)]
-        counts = [_count(layer) for layer in layers]
-        rows = [("layer", "output shape", "parameters"), *zip(names, shapes, counts, strict=True)]
-        rows.append(("total", "", _count(self)))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        return "\n".join(
-            f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}"
-            for name, shape, count in rows
-        )
+        names = ["layer"]
+        shapes = ["output shape"]
+        counts = ["parameters"]
+        for i, layer in enumerate(self):
+            names.append(f"{i} {type(layer).__name__}")
+            shapes.append(str(tuple(outputs[i].shape)))
+            counts.append(_count(layer))
+        names.append("total")
+        shapes.append("")
+        counts.append(_count(self))
+        rows = zip(_padded(names), _padded(shapes), _right_aligned(counts), strict=True)
+        return "\n".join(map("  ".join, rows))
 
 
 def fully_connected(
@@ -165,18 +189,48 @@ def fully_connected(
 
 
 def _check_layer(i: int, layer: object) -> nn.Module:
-    if isinstance(layer, nn.Module):
+    lists = (nn.ModuleList, nn.ModuleDict)
+    if isinstance(layer, nn.Module) and type(layer) not in lists:
         return layer
-    got, do = repr(layer), "Wrap it in a layer of your own, a subclass of nn.Module."
+    got = repr(layer)
+    do = "Wrap it in a layer of your own, a subclass of nn.Module."
     if isinstance(layer, type):
-        got, do = f"the class {layer.__name__}", f"Make one of it: write {layer.__name__}()."
+        got = f"the class {layer.__name__}"
+        do = f"Make one of it: write {layer.__name__}({', '.join(_must_be_given(layer))})."
+    elif isinstance(layer, str) and layer.lower() in ACTIVATIONS:
+        do = f"Make one of the name: refnet.activation({layer.lower()!r})."
     elif isinstance(layer, str):
-        do = f"Make one of the name: refnet.activation({layer!r})."
-    elif isinstance(layer, list | tuple):
-        got, do = f"a {type(layer).__name__}", "Give the layers one by one: Sequential(*layers)."
+        do = "Give the layer itself, e.g. torch.nn.GELU()."
+    elif isinstance(layer, Mapping | nn.ModuleDict):
+        got = f"a {type(layer).__name__}"
+        do = "Give the layers one by one: Sequential(*layers.values())."
+    elif isinstance(layer, Iterable):
+        got = f"a {type(layer).__name__}"
+        do = "Give the layers one by one: Sequential(*layers)."
     expected = f"layer {i} to be a layer (an nn.Module)"
     raise TypeError(errors.sentence("Sequential", expected, got, do))
 
 
+def _padded(texts: list[str]) -> list[str]:
+    width = max(map(len, texts))
+    return [text.ljust(width) for text in texts]
+
+
+def _right_aligned(texts: list[str]) -> list[str]:
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
+
+
+def _must_be_given(layer: type) -> list[str]:
+    """Return the names of what a class cannot be called without."""
+    names = []
+    for name, parameter in inspect.signature(layer).parameters.items():
+        any_number = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not any_number:
+            names.append(name)
+    return names
+
+
 def _count(module: nn.Module) -> str:
-    return f"{sum(parameter.numel() for parameter in module.parameters()):,}"
+    count = sum(parameter.numel() for parameter in module.parameters())
+    return f"{count:,}"

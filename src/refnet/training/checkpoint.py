@@ -14,6 +14,7 @@ from typing import Any
 import filelock
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from refnet.errors import CheckpointError, check_path, first_line, sentence
@@ -49,8 +50,9 @@ def save_checkpoint(
     Raises
     ------
     CheckpointError
-        If a weight is nan, the file cannot be written, or ``state`` holds another kind of value
-        or a name of the file's own: format, model, optimizer, optimizer_kind.
+        If a parameter is nan, a lazy layer has seen no batch yet, the file cannot be written, or
+        ``state``, or the extra state of a layer, holds another kind of value; or ``state`` a
+        name of the file's own: format, model, optimizer, optimizer_kind.
 
     Examples
     --------
@@ -62,21 +64,23 @@ def save_checkpoint(
     >>> latest_checkpoint(folder).name
     'checkpoint-7.pt'
     """
-    where, path = "save_checkpoint", check_path("save_checkpoint", "path", path)
-    if taken := ", ".join(sorted(_OWN & (state or {}).keys())):
+    where = "save_checkpoint"
+    path = check_path(where, "path", path)
+    state = state or {}
+    if taken := ", ".join(sorted(_OWN & state.keys())):
         raise CheckpointError(sentence(where, "names of your own in state", taken, "Rename them."))
-    content: dict[str, Any] = {**(state or {}), "format": FORMAT, "model": model.state_dict()}
-    _refuse_nan(where, content["model"], "The run has diverged: choose a lower learning rate.")
+    do = "The run has diverged: choose a lower learning rate."
+    _refuse_nan(where, model, model.state_dict(), do)
+    check_plain(where, "state", state)
+    check_plain(where, "the extra state of the layers", extra_state(model))
+    if lazy := ", ".join(name for name, p in model.named_parameters() if is_lazy(p)):
+        do = "Run one batch through the model first."
+        raise CheckpointError(sentence(where, "layers that know their sizes", lazy, do))
+    content: dict[str, Any] = {**state, "format": FORMAT, "model": model.state_dict()}
     if optimizer:
-        content |= {"optimizer": optimizer.state_dict(), "optimizer_kind": type(optimizer).__name__}
-    try:
-        torch.save(content, buffer := io.BytesIO())
-        payload = buffer.getvalue()
-        torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except Exception as error:
-        expected, do = "plain values and tensors in state", "Turn NumPy values and paths to such."
-        kinds = {key: type(value).__name__ for key, value in (state or {}).items()}
-        raise CheckpointError(sentence(where, expected, str(kinds), do)) from error
+        content["optimizer"] = optimizer.state_dict()
+        content["optimizer_kind"] = type(optimizer).__name__
+    payload = _packed(content)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,13 +124,13 @@ def load_checkpoint(
 def fill(content: dict[str, Any], model: nn.Module | None, optimizer: Optimizer | None) -> None:
     """Copy what :func:`load_checkpoint` returned into a model and an optimizer."""
     where = "load_checkpoint"
-    _refuse_nan(where, content["model"], "Go back to an older checkpoint.")
-    saved: dict[str, Tensor] = {_strip(name): value for name, value in content["model"].items()}
-    own = {} if model is None else {_strip(name): name for name in model.state_dict()}
+    saved: dict[str, Any] = {_strip(name): value for name, value in content["model"].items()}
     if model is not None:
+        _refuse_nan(where, model, saved, "Go back to an older checkpoint.")
         _compare(where, {_strip(name): t for name, t in model.state_dict().items()}, saved)
     if optimizer is not None:
-        kind, kept = type(optimizer).__name__, content.get("optimizer_kind", "no optimizer")
+        kind = type(optimizer).__name__
+        kept = content.get("optimizer_kind", "no optimizer")
         try:
             if kept != kind:
                 raise ValueError(f"{kept} saved")
@@ -135,6 +139,7 @@ def fill(content: dict[str, Any], model: nn.Module | None, optimizer: Optimizer 
             expected, do = f"{kind} over the same parameters", "Build the optimizer that was saved."
             raise CheckpointError(sentence(where, expected, first_line(error), do)) from error
     if model is not None:
+        own = {_strip(name): name for name in model.state_dict()}
         model.load_state_dict({own[name]: value for name, value in saved.items()})
 
 
@@ -194,6 +199,28 @@ class CheckpointFolder:
             older.unlink(missing_ok=True)
 
 
+def extra_state(model: nn.Module) -> dict[str, Any]:
+    """Return what a model's layers keep beside tensors, by ``get_extra_state``."""
+    return {n: value for n, value in model.state_dict().items() if not isinstance(value, Tensor)}
+
+
+def check_plain(where: str, whose: str, values: dict[str, Any]) -> None:
+    """Raise unless values that are to be saved could be read back by ``weights_only``."""
+    try:
+        torch.load(io.BytesIO(_packed(values)), map_location="cpu", weights_only=True)
+    except Exception as error:
+        expected = f"plain values and tensors in {whose}"
+        kinds = {key: type(value).__name__ for key, value in values.items()}
+        do = "Turn NumPy values and paths to such."
+        raise CheckpointError(sentence(where, expected, str(kinds), do)) from error
+
+
+def _packed(content: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
 def _read(path: Path) -> dict[str, Any]:
     do, content = "Use an older checkpoint; latest_checkpoint(folder) finds the newest.", None
     try:
@@ -217,22 +244,37 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _compare(where: str, own: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+def _compare(where: str, own: dict[str, Any], saved: dict[str, Any]) -> None:
     """Raise unless the saved names and sizes are those of the model."""
-    sizes = [(n, tuple(saved[n].shape), tuple(t.shape)) for n, t in own.items() if n in saved]
+    sizes = []
+    for name, value in own.items():
+        other = saved.get(name)
+        if not isinstance(value, Tensor) or not isinstance(other, Tensor) or is_lazy(value):
+            continue
+        if value.shape != other.shape:
+            sizes.append(f"{name} {tuple(other.shape)} for {tuple(value.shape)}")
     parts = {
         "missing": [name for name in own if name not in saved],
         "unexpected": [name for name in saved if name not in own],
-        "of another size": [f"{name} {a} for {b}" for name, a, b in sizes if a != b],
+        "of another size": sizes,
     }
     if got := "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names):
         do = "Build the model that was saved."
         raise CheckpointError(sentence(where, "the parts of the model", got, do))
 
 
-def _refuse_nan(where: str, tensors: dict[str, Tensor], do: str) -> None:
-    if bad := ", ".join(n for n, t in tensors.items() if isinstance(t, Tensor) and t.isnan().any()):
-        raise CheckpointError(sentence(where, "weights without nan", f"nan in {bad}", do))
+def _refuse_nan(where: str, model: nn.Module, values: dict[str, Any], do: str) -> None:
+    """Raise if a parameter is nan; a buffer may be meant to hold nan."""
+    parameters = {_strip(name) for name, _ in model.named_parameters(remove_duplicate=False)}
+    bad = [
+        name
+        for name, value in values.items()
+        if _strip(name) in parameters and not is_lazy(value) and value.isnan().any()
+    ]
+    if bad:
+        raise CheckpointError(
+            sentence(where, "weights without nan", f"nan in {', '.join(bad)}", do)
+        )
 
 
 def _strip(name: str) -> str:

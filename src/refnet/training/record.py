@@ -1,22 +1,135 @@
-"""History: what a run recorded, one row an epoch or report, to print, keep and draw."""
+"""What a run records: sums over its batches, metrics, a history of rows, and where it stands."""
 
-import contextlib
 import csv
 import dataclasses
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
-from refnet.devices import random_state, rank_and_world, set_random_state
-from refnet.errors import CheckpointError, DataError, DivergedError, check_path, sentence
-from refnet.training.measures import Metrics, Sums
+from refnet.errors import DataError, check_path, sentence
+from refnet.processes import rank_and_world
+from refnet.training.checks import check_labels, check_samples, refuse_loss
+
+BLOCK = 50  # batches after which the sums wait for the device
+_NEVER = 2**62  # later than any batch
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How a model does on a set: mean loss, accuracy = correct / count, and both counts.
+
+    Where the targets are numbers, ``accuracy`` and ``correct`` are None.
+
+    Examples
+    --------
+    >>> Metrics(loss=0.5, accuracy=0.75, correct=3, count=4).accuracy
+    0.75
+    """
+
+    loss: float
+    accuracy: float | None
+    correct: int | None
+    count: int
+
+
+class Sums:
+    """Sums over batches. What a batch adds stays on the device, and a step waits for nothing.
+
+    Attributes
+    ----------
+    loss : float
+        Sum over the samples of the losses.
+    correct, labelled, count : int
+        Samples with the right answer, with a class label at all, and all.
+    batches : int
+        Batches so far.
+    """
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.correct = 0
+        self.labelled = 0
+        self.count = 0
+        self.batches = 0
+        self._bad = _NEVER  # number, from 0, of the first batch whose loss was not finite
+        self._low = 0
+        self._high = 0
+        self._classes = 1
+        self._sizes: list[int] = []  # of the batches that wait, with their losses on the device
+        self._losses: list[Tensor] = []
+        self._answers: list[Tensor] = []  # of those with class labels: correct, lowest, highest
+
+    def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
+        """Add one batch: its mean loss, shape (), its output, shape (N, ...), and its targets."""
+        self._sizes.append(len(y))
+        self._losses.append(loss)
+        if len(y) and not y.is_floating_point():
+            self.labelled += len(y)
+            self._classes = output.shape[1]
+            correct = torch.count_nonzero(output.argmax(1) == y)
+            self._answers += (correct, *torch.aminmax(y))
+        self.count += len(y)
+        self.batches += 1
+        if len(self._sizes) == BLOCK:
+            self.fold()
+
+    def fold(self) -> None:
+        """Bring the waiting batches into the sums: here the device is waited for."""
+        if not self._sizes:
+            return
+        losses = torch.stack(self._losses).double()
+        if not losses.isfinite().all():
+            first = int(losses.isfinite().logical_not().nonzero()[0])
+            self._bad = min(self._bad, self.batches - len(losses) + first)
+        for size, loss in zip(self._sizes, losses.tolist(), strict=True):
+            self.loss += size * loss
+        if self._answers:
+            answers = torch.stack(self._answers).view(-1, 3)
+            self.correct += int(answers[:, 0].sum())
+            self._low = min(self._low, int(answers[:, 1].min()))
+            self._high = max(self._high, int(answers[:, 2].max()))
+        self._sizes = []
+        self._losses = []
+        self._answers = []
+
+    def check(self, now: int, name: str, device: torch.device) -> None:
+        """Raise if a loss was not finite, naming the first, or a label was no class.
+
+        ``now`` is the number of the last batch, which is called ``name``. All processes of a run
+        must check at the same time.
+        """
+        self.fold()
+        bad = torch.tensor(self._bad, device=device)
+        if rank_and_world()[1] > 1:
+            dist.all_reduce(bad, dist.ReduceOp.MIN)
+        if bad < _NEVER:
+            refuse_loss(f"{name} {now - self.batches + int(bad) + 1}")
+        check_labels(self._low, self._high, self._classes)
+
+    def total(self, device: torch.device) -> list[float]:
+        """Return loss, correct, count and labelled, each summed over all processes."""
+        self.fold()
+        numbers = [self.loss, self.correct, self.count, self.labelled]
+        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+        if rank_and_world()[1] > 1:
+            dist.all_reduce(sums)
+        return [float(value) for value in sums.tolist()]
+
+    def metrics(self, device: torch.device) -> Metrics:
+        """Return the means over all samples of all processes."""
+        loss, correct, count, labelled = self.total(device)
+        check_samples(int(count))
+        if labelled == 0:
+            return Metrics(loss / count, None, None, int(count))
+        return Metrics(loss / count, correct / count, int(correct), int(count))
 
 
 @dataclass(frozen=True)
@@ -30,10 +143,11 @@ class Row:
     step : int
         Training steps done when the row was written.
     train_loss, train_acc : float
-        Mean loss in nats and share of correct answers over the batches since the last row,
-        each measured just before its own step.
+        Mean loss (in nats for cross-entropy) and share of correct answers over the batches since
+        the last row, each measured just before its own step.
     val_loss, val_acc : float or None
-        The same over the whole validation set after the step; None where not measured.
+        The same over the whole validation set after the step; None where not measured. Where the
+        targets are numbers, both accuracies are None, and the line shows the losses alone.
     seconds : float
         Time since the run began, without the pause of a resumed run.
 
@@ -43,20 +157,28 @@ class Row:
     'Epoch = 0, train_loss = 0.700, train_acc = 0.770, val_acc = 0.810'
     >>> str(Row(None, 2000, 0.25, 0.9, None, None, 1.5))
     'Step = 2000, train_loss = 0.250, train_acc = 0.900'
+    >>> str(Row(0, 938, 0.25, None, 0.3, None, 1.5))
+    'Epoch = 0, train_loss = 0.250, val_loss = 0.300'
     """
 
     epoch: int | None
     step: int
     train_loss: float
-    train_acc: float
+    train_acc: float | None
     val_loss: float | None
     val_acc: float | None
     seconds: float
 
     def __str__(self) -> str:
-        start = f"Step = {self.step}" if self.epoch is None else f"Epoch = {self.epoch}"
-        end = "" if self.val_acc is None else f", val_acc = {self.val_acc:.3f}"
-        return f"{start}, train_loss = {self.train_loss:.3f}, train_acc = {self.train_acc:.3f}{end}"
+        parts = [f"Step = {self.step}" if self.epoch is None else f"Epoch = {self.epoch}"]
+        parts.append(f"train_loss = {self.train_loss:.3f}")
+        if self.train_acc is not None:
+            parts.append(f"train_acc = {self.train_acc:.3f}")
+        elif self.val_loss is not None:
+            parts.append(f"val_loss = {self.val_loss:.3f}")
+        if self.val_acc is not None:
+            parts.append(f"val_acc = {self.val_acc:.3f}")
+        return ", ".join(parts)
 
 
 @dataclass
@@ -92,6 +214,10 @@ class History:
         if name not in _COLUMNS:
             do = "Name one of these columns."
             raise ValueError(sentence("History.column", ", ".join(_COLUMNS), repr(name), do))
+        if name.endswith("_acc") and any(row.train_acc is None for row in self.rows):
+            do = f"Ask for {name.replace('acc', 'loss')!r}."
+            got = f"{name!r} of a run that learnt numbers"
+            raise ValueError(sentence("History.column", "a column that was measured", got, do))
         return [getattr(row, name) for row in self.rows]
 
     def to_csv(self, path: str | Path) -> None:
@@ -155,69 +281,67 @@ _COLUMNS = [f.name for f in dataclasses.fields(Row)]
 
 @dataclass
 class Progress:
-    """Where a run stands: all that a checkpoint holds beside the weights and the optimizer."""
+    """Where a run stands: all that a checkpoint holds beside weights, optimizer and schedule."""
 
     kind: str  # which loop runs: fit or fit_steps
-    device: torch.device
-    sums: Sums
+    sums: Sums = field(default_factory=Sums)
     history: History = field(default_factory=History)
-    order: list[Tensor] = field(default_factory=list)  # random state where this pass began
+    order: list[list[Tensor]] = field(default_factory=list)  # random states where this pass began
     epoch: int = 0
     batch: int = 0  # batches done of this pass
     step: int = 0
+    ended: bool = False  # by the callback
     began: float = field(default_factory=time.perf_counter)
 
-    def add_row(self, epoch: int | None, validation: Metrics | None) -> Row:
+    def go_on(self) -> None:
+        """Begin another pass where the last run of the same trainer ended."""
+        self.sums = Sums()
+        self.order = []
+        self.batch = 0
+        self.ended = False
+        seconds = self.history[-1].seconds if self.history.rows else 0.0
+        self.began = time.perf_counter() - seconds
+
+    def add_row(self, epoch: int | None, train: Metrics, validation: Metrics | None) -> Row:
         """Close the sums with a row, which is returned, and begin new ones, and the next epoch."""
-        train, seconds = self.sums.metrics(), time.perf_counter() - self.began
-        loss, accuracy = (validation.loss, validation.accuracy) if validation else (None, None)
-        row = Row(epoch, self.step, train.loss, train.accuracy, loss, accuracy, seconds)
+        row = Row(
+            epoch=epoch,
+            step=self.step,
+            train_loss=train.loss,
+            train_acc=train.accuracy,
+            val_loss=validation.loss if validation else None,
+            val_acc=validation.accuracy if validation else None,
+            seconds=time.perf_counter() - self.began,
+        )
         self.history.rows.append(row)
-        self.sums = Sums(self.device)
+        self.sums = Sums()
         if epoch is not None:
-            self.epoch, self.batch = epoch + 1, 0
+            self.epoch = epoch + 1
+            self.batch = 0
         return row
 
-    @contextlib.contextmanager
-    def saving(self, save: Callable[[], None]) -> Iterator[None]:
-        """Save at the end, and after an error inside, too: the steps before it were good.
-
-        Not after nan or inf, nor without a step, nor in several processes, which save together.
-        """
-        now = random_state(self.device)
-        try:
-            yield
-        except Exception as error:
-            good = self.step > 0 and not isinstance(error, DivergedError)
-            if good and rank_and_world()[1] == 1:
-                if self.sums.batches:  # no row yet: as if the validation had not begun
-                    set_random_state(self.device, now)
-                save()
-            raise
-        save()
-
-    def state(self) -> dict[str, Any]:
-        """Return it as the plain values and tensors of a checkpoint; every process must ask."""
+    def state(self, device: torch.device) -> dict[str, Any]:
+        """Return it as plain values and tensors; every process must ask, for the sums of all."""
         kept: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
-        kept |= {"sums": [*self.sums.total(), self.sums.batches]}
-        kept |= {"rows": [list(dataclasses.astuple(row)) for row in self.history]}
-        return kept | {
-            "now": random_state(self.device),
-            "seconds": time.perf_counter() - self.began,
-        }
+        loss, correct, count, labelled = self.sums.total(device)
+        kept["sums"] = [loss, correct, count, self.sums.batches, labelled]
+        kept["rows"] = [list(dataclasses.astuple(row)) for row in self.history]
+        kept["seconds"] = time.perf_counter() - self.began
+        return kept
 
     def go_back(self, content: dict[str, Any]) -> None:
-        """Take over what :meth:`state` returned, the random state too."""
-        if content.get("kind") != self.kind:
-            expected, do = f"a checkpoint of Trainer.{self.kind}", "Choose another folder."
-            got = f"one of {content.get('kind', 'save_checkpoint')}"
-            raise CheckpointError(sentence("resume=True", expected, got, do))
+        """Take over what :meth:`state` returned."""
         for name in _KEPT:
-            setattr(self, name, content[name])
-        self.sums.restore(content["sums"])
+            setattr(self, name, content.get(name, getattr(self, name)))
+        loss, correct, count, batches, *labelled = content["sums"]
+        if rank_and_world()[0] == 0:  # one process takes the sums of all
+            self.sums.loss = loss
+            self.sums.correct = int(correct)
+            self.sums.count = int(count)
+            self.sums.labelled = int(labelled[0]) if labelled else int(count)
+        self.sums.batches = int(batches)
         self.history.rows = [Row(*values) for values in content["rows"]]
         self.began -= content["seconds"]
-        set_random_state(self.device, content["now"])
 
 
-_KEPT = ("kind", "order", "epoch", "batch", "step")
+_KEPT = ("kind", "epoch", "batch", "step", "ended")

@@ -1,4 +1,4 @@
-"""The trainer: one training step, and the loops over epochs or steps around it."""
+"""The trainer: one training step, the loops over epochs or steps, and what happens between."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
@@ -11,41 +11,50 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.utils.data import DistributedSampler
 from tqdm import tqdm  # type: ignore[import-untyped]  # it ships no types
 
-from refnet.devices import StopSignal, choose_device, distribute, rank_and_world, start_distributed
-from refnet.errors import check_int, sentence
-from refnet.training.batches import (
-    Stream,
-    check_parts,
-    checked_loss,
-    evaluating,
-    explained,
-    share,
-    show,
+from refnet.devices import choose_device, random_state, set_random_state
+from refnet.errors import DivergedError, check_int
+from refnet.processes import (
+    StopSignal,
+    add_up_gradients,
+    copy_from_first,
+    from_first,
+    highest,
+    rank_and_world,
+    start_distributed,
 )
-from refnet.training.capture import CapturedStep
-from refnet.training.checkpoint import CheckpointFolder, fill, latest_checkpoint, load_checkpoint
-from refnet.training.measures import Metrics, Sums, check_weights, from_first, highest
-from refnet.training.record import History, Progress
+from refnet.training import checks
+from refnet.training.checkpoint import (
+    CheckpointFolder,
+    check_plain,
+    extra_state,
+    fill,
+    latest_checkpoint,
+    load_checkpoint,
+)
+from refnet.training.record import History, Metrics, Progress, Row, Sums
 
-LOOK_EVERY = 50  # steps between two looks at the sums, at which to wait for the device
+LOOK_EVERY = 50  # steps between two looks at the losses, at which to wait for the device
 
 
 class Trainer:
-    """Improves a classifier, step by step, on batches of inputs and class labels; no regression.
+    """Improves a model, step by step, on batches of inputs and targets: classes or numbers.
 
     Under torchrun the processes share each batch, and the step is that of one process over it,
     but for batch normalization, which uses the statistics of each share. torch accepts a learning
-    rate of 0 or nan and labels of -100 in silence; here they are errors.
+    rate of nan, labels of -100 and targets that it has to spread out; here they are errors.
 
     Parameters
     ----------
     model : Module
-        Maps inputs, shape (N, ...), to logits, shape (N, C). Moved to the device, in place.
+        Maps inputs, shape (N, ...), to logits, shape (N, C), or to numbers. Moved to the device,
+        in place.
     optimizer : Optimizer
-        Over the model's parameters; its learning rate must be a finite number above 0.
-    loss : callable (logits, labels) -> Tensor, shape ()
+        Over the model's parameters; a learning rate must be a finite number above 0.
+    loss : callable (output, targets) -> Tensor, shape ()
         The plain mean over the batch, in nats for the default, cross-entropy. torch's mean with
         class weights ``w``, or a sum, depends on the batch size and on the processes; return
         ``(w[y] * cross_entropy(logits, y, reduction="none")).mean()`` instead.
@@ -53,9 +62,23 @@ class Trainer:
         As for :func:`refnet.choose_device`.
     verbose : bool
         Whether to print a line a row, and a progress bar where a terminal is watching.
-    graph : bool
-        Whether one process on CUDA may replay the step as a CUDA graph: the same kernels, but no
-        Python, so no hooks, nor what ``forward`` or ``loss`` decide by a counter or at random.
+    schedule : LRScheduler, optional
+        A schedule of this optimizer from ``torch.optim.lr_scheduler``. The trainer steps it, and
+        saves and resumes it with the run.
+    schedule_each : str
+        When: after each ``"step"``, or each ``"epoch"``, in ``fit_steps`` each row. ``"auto"``:
+        OneCycleLR and CyclicLR each step, ReduceLROnPlateau each row (it is shown the row's
+        validation loss, or else its training loss); any other each epoch in ``fit`` and each step
+        in ``fit_steps``.
+
+    Notes
+    -----
+    Gradients are clipped by a hook of the optimizer's, which must return nothing::
+
+        def clip(optimizer, args, kwargs):
+            nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
+
+        optimizer.register_step_pre_hook(clip)
 
     References
     ----------
@@ -69,6 +92,16 @@ class Trainer:
     >>> history = trainer.fit(xor, epochs=60)
     >>> trainer.evaluate(xor).correct
     4
+
+    The same points with numbers to learn, floating-point and of the output's shape:
+
+    >>> line = nn.Linear(2, 1)
+    >>> sums = [(x, x.sum(1, keepdim=True)) for x, _ in xor]
+    >>> trainer = Trainer(line, torch.optim.SGD(line.parameters(), 0.5), nn.functional.mse_loss,
+    ...                   device="cpu", verbose=False)
+    >>> history = trainer.fit(sums, epochs=100)
+    >>> history[-1].train_loss < 0.001, history[-1].train_acc
+    (True, None)
     """
 
     def __init__(
@@ -78,27 +111,38 @@ class Trainer:
         loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
         device: str | torch.device = "auto",
         verbose: bool = True,
-        graph: bool = True,
+        schedule: LRScheduler | None = None,
+        schedule_each: str = "auto",
     ) -> None:
-        check_parts(model, optimizer, loss)
+        checks.check_parts(model, optimizer, loss, schedule, schedule_each)
         self.device = choose_device(device)
         start_distributed(self.device)
         self.rank, self.world = rank_and_world()
-        self.model, self.optimizer, self.loss = model.to(self.device), optimizer, loss
-        self.network = distribute(model)
+        self.model = model.to(self.device)
+        self.optimizer = optimizer
+        self.loss = loss
+        self.schedule = schedule
+        self.schedule_each = schedule_each
         self.verbose = verbose and self.rank == 0
-        self.graph = graph and self.device.type == "cuda" and self.world == 1  # else plain steps
-        self._fresh = True  # whether the next batch is the first of a pass
+        self._run = Progress("")  # of the last call of fit or fit_steps
+        self._generators: list[torch.Generator] = []
+        self._folder: CheckpointFolder | None = None
+        self._saved_to: Path | None = None
+        self._signal = StopSignal()
+        self._first = True  # whether the next batch is the first of a pass
+        self._facts: tuple[Tensor, int] | None = None  # of the first step, until the first look
+        copy_from_first([*model.parameters(), *model.buffers()])
 
     def training_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Improve the model on one batch; return the loss and the logits from before the step."""
+        """Improve the model on one batch; return loss and output from before the step."""
         self.optimizer.zero_grad()  # torch adds gradients up: forget those of the last step
-        logits = self.network(x)  # the forward pass: (N, ...) -> (N, C)
-        loss = self._loss(logits, y)  # one number: how wrong the batch is
-        part = share(len(y), self.device) if self.world > 1 else None  # of this batch
-        loss.backward(part)  # type: ignore[no-untyped-call]  # a gradient for each parameter
+        output = self.model(x)  # the forward pass: (N, ...) -> (N, C)
+        loss = self._loss(output, y)  # one number: how wrong the batch is
+        loss.backward()  # type: ignore[no-untyped-call]  # a gradient for each parameter
+        if self.world > 1:
+            add_up_gradients(self.model, len(y))  # those of the shares make that of the batch
         self.optimizer.step()  # a small move of each parameter against its gradient
-        return loss.detach(), logits.detach()
+        return loss.detach(), output.detach()
 
     def fit(
         self,
@@ -107,20 +151,28 @@ class Trainer:
         epochs: int = 5,
         checkpoint: str | Path | None = None,
         resume: bool = False,
+        callback: Callable[[Row, nn.Module], object] | None = None,
     ) -> History:
         """Pass ``epochs`` times over the batches of ``train``; return one row an epoch.
+
+        A later ``fit`` of the same trainer goes on counting: its first epoch has the next number
+        and the next order, and the history holds all rows.
 
         Parameters
         ----------
         train, validation : iterable of (x, y)
-            x floating-point, shape (N, ...); y int64, shape (N,), class index in 0..C-1. A list
-            of batches will do. ``train.set_epoch(epoch)`` is called where it exists.
+            x floating-point, shape (N, ...); y int64, shape (N,), class index in 0..C-1, or
+            floating-point, of the output's shape. A list of batches will do. ``set_epoch(epoch)``
+            is called where it exists, on the loader or a sampler inside it.
         epochs : int, at least 1
-            In all: a resumed run does those left; any other begins at epoch 0, with its order.
+            More epochs; with ``resume`` the number in all, so that those left are done.
         checkpoint : str or Path, optional
             Folder to save to after each epoch, on Ctrl-C or SIGTERM, and if validation fails.
         resume : bool
             Whether to go on from the newest whole checkpoint there, if there is one.
+        callback : callable (row, model) -> bool or None, optional
+            Called after each row, with the model in evaluation mode and no gradients. If it
+            returns True, the run ends there, and is saved as ended.
 
         Raises
         ------
@@ -128,15 +180,31 @@ class Trainer:
             If a loss, read every 50 steps, or a weight is nan or inf; nothing is saved after that.
         CheckpointError
             If the folder cannot be used, or holds another model's checkpoint.
+
+        Examples
+        --------
+        Early stopping: the run ends after a row that is no better than both before it.
+
+        >>> def stop_early(row, model):
+        ...     losses.append(row.val_loss)
+        ...     return len(losses) > 2 and losses[-1] >= max(losses[-3:-1])
+        >>> losses, net = [], nn.Linear(2, 2)
+        >>> batches = [(torch.eye(2), torch.tensor([0, 1]))]
+        >>> wrong = [(torch.eye(2), torch.tensor([1, 0]))]
+        >>> trainer = Trainer(net, torch.optim.SGD(net.parameters(), 0.1), verbose=False)
+        >>> len(trainer.fit(batches, wrong, epochs=100, callback=stop_early))
+        3
         """
         check_int("Trainer.fit", "epochs", epochs, 1)
-        with self._start("fit", checkpoint, resume):
-            while self._run.epoch < epochs:
-                if hasattr(train, "set_epoch"):
-                    train.set_epoch(self._run.epoch)
-                self._learn(self._open(train), length_hint(train) or None)
-                self._report(self._run.epoch, validation)
-        return self._run.history
+        with self._open("fit", (train, validation), checkpoint, resume) as run:
+            last = epochs if resume else run.epoch + epochs
+            length = length_hint(train)
+            self._check_schedule((last - run.epoch) * length - run.batch, last - run.epoch)
+            while run.epoch < last and not run.ended:
+                tell_epoch(train, run.epoch)
+                self._learn(self._batches(train), length or None)
+                self._end_row(run.epoch, validation, callback)
+        return run.history
 
     def fit_steps(
         self,
@@ -151,105 +219,321 @@ class Trainer:
         """Take ``steps`` batches of a stream; return a row each ``every`` steps and at the end.
 
         ``callback(step, model)`` is called at the start of a new run, with step 0, and after each
-        row, with the model in evaluation mode and no gradients. To resume, pass the stream from
-        its beginning: what is done is drawn again and skipped. The rest is as for :meth:`fit`.
+        row, with the model in evaluation mode and no gradients; True ends the run. To resume, pass
+        the stream from its beginning: what is done is drawn again and skipped. The rest is as for
+        :meth:`fit`.
         """
         check_int("Trainer.fit_steps", "steps", steps, 1)
         check_int("Trainer.fit_steps", "every", every, 1)
-        with self._start("fit_steps", checkpoint, resume):
-            run, stream = self._run, iter(self._open(batches))
+        with self._open("fit_steps", (batches, validation), checkpoint, resume) as run:
+            last = steps if resume else run.step + steps
+            self._check_schedule(last - run.step, -((run.step - last) // every))
+            stream = self._batches(batches)
             if run.step == 0:
-                show(callback, run.step, self.model)
-            while run.step < steps or run.sums.batches:
+                run.ended = self._ends(callback, run.step)
+            while (run.step < last or run.sums.batches) and not run.ended:
                 row = ((run.step - run.sums.batches) // every + 1) * every
-                end = max(run.step, min(steps, row))  # resumed: settings may be smaller now
+                end = max(run.step, min(last, row))  # resumed: settings may be smaller now
                 self._learn(islice(stream, end - run.step), end - run.step)
                 if run.step < end:
-                    got, do = f"only {run.step}", "Pass an endless stream, or fewer steps."
-                    raise ValueError(sentence("Trainer.fit_steps", f"{steps} batches", got, do))
-                self._report(None, validation, callback)
-        return self._run.history
+                    checks.refuse_short_stream(last, run.step)
+                self._end_row(None, validation, callback)
+        return run.history
 
     def evaluate(self, loader: Iterable[Any]) -> Metrics:
         """Return loss and accuracy over all batches, with the model in evaluation mode meanwhile.
 
-        Every sample counts once, whatever the batch size and the number of processes.
+        Every sample counts once, whatever the batch size and the number of processes. Where the
+        targets are numbers, the accuracy is None.
         """
-        self._fresh, sums = True, Sums(self.device)
+        self._move(loader)
+        sums = Sums()
+        torch.clear_autocast_cache()
+        copy_from_first(self.model.buffers())  # under torchrun: those that are saved
         with evaluating(self.model):
-            for x, y in Stream(loader, self.model, self.device):
+            for x, y in self._checked(loader, loader):
                 if len(y):  # else this process has no share of the batch
-                    with explained(x, self._fresh):
-                        logits = self.model(x)
-                        sums.add(self._loss(logits, y), logits, y)
-        sums.check(sums.batches, "batch")
-        return sums.metrics()
+                    with checks.explained(x) if self._first else contextlib.nullcontext():
+                        output = self.model(x)
+                        sums.add(self._loss(output, y), output, y)
+        sums.check(sums.batches, "batch", self.device)
+        return sums.metrics(self.device)
 
-    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        look, self._fresh = self._fresh, False  # at the first batch of a pass
-        return checked_loss(self.loss, logits, y, look)
+    def _loss(self, output: Tensor, y: Tensor) -> Tensor:
+        first = self._first
+        self._first = False
+        return checks.checked_loss(self.loss, output, y, first)
 
-    def _open(self, loader: Iterable[Any]) -> Stream:
-        self._fresh, run = True, self._run
-        stream = Stream(loader, self.model, self.device, run.batch, run.order)
-        run.order = stream.order
-        return stream
+    def _checked(self, loader: Any, pairs: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one pass, checked, on the device: this process's share of each."""
+        dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
+        whole = self.world == 1 or shares_batches(loader)
+        self._first = first = True
+        for pair in pairs:
+            x, y = checks.check_batch(pair, dtype, first)
+            if not whole:
+                x = x[self.rank :: self.world]
+                y = y[self.rank :: self.world]
+            if y.dtype != dtype and y.is_floating_point():
+                y = y.to(dtype)
+            yield x.to(self.device), y.to(self.device)
+            first = False
+
+    def _batches(self, loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of a training pass, from where the run stands in it."""
+        self._move(loader)
+        run = self._run
+        now = self._random()
+        if run.batch and run.order:
+            self._set_random(run.order)
+        run.order = self._random()  # in which the pass began
+        pairs = iter(loader)
+        if run.batch:
+            next(islice(pairs, run.batch - 1, None), None)
+            self._set_random(now)
+        return self._checked(loader, self._until_stopped(pairs))
+
+    def _until_stopped(self, pairs: Iterator[Any]) -> Iterator[Any]:
+        """Yield from a loader; end early if the Ctrl-C that is waiting ended its processes, too."""
+        try:
+            for pair in pairs:  # noqa: UP028  (yield from would close a stream that goes on)
+                yield pair
+        except (RuntimeError, OSError, EOFError):
+            if not self._signal.seen:
+                raise
+
+    def _move(self, loader: Any) -> None:
+        checks.check_loader(loader)
+        if hasattr(loader, "to"):
+            loader.to(self.device)
 
     def _learn(self, batches: Iterable[tuple[Tensor, Tensor]], steps: int | None) -> None:
-        run, off = self._run, None if self.verbose else True  # None: a bar on a terminal only
+        """Take a step on each batch, and a look now and then."""
+        run = self._run
+        schedule = self.schedule if self._rhythm() == "step" else None
+        off = None if self.verbose else True  # None: a bar on a terminal only
         with tqdm(total=steps, unit="step", disable=off, leave=False, mininterval=0.5) as bar:
             for x, y in batches:
-                with explained(x, self._fresh and self.world == 1):
-                    loss, logits = (self.training_step if self._fresh else self._step)(x, y)
-                run.sums.add(loss, logits, y)
-                run.step, run.batch = run.step + 1, run.batch + 1
+                torch.clear_autocast_cache()  # under autocast it holds the weights as they were
+                step = self._first_step if self._first else self.training_step
+                loss, output = step(x, y)
+                run.sums.add(loss, output, y)
+                run.step += 1
+                run.batch += 1
+                if schedule is not None:
+                    schedule.step()
                 if run.step % LOOK_EVERY == 0 or (self._signal.seen and self.world == 1):
                     self._look()
                     bar.update(LOOK_EVERY)
         self._look()
 
+    def _first_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the first step of a pass: what torch refuses is told with the batch's shape."""
+        if self.world > 1:  # what torch says there may be about another process
+            return self.training_step(x, y)
+        with checks.explained(x):
+            loss, output = self.training_step(x, y)
+        if self._run.step == 0 and not y.is_floating_point():
+            self._facts = torch.stack([loss, *torch.aminmax(x)]), output.shape[1]
+        return loss, output
+
     def _look(self) -> None:
         """Wait for the device; stop if a loss was not finite, or if a signal asked for it."""
-        self._run.sums.check(self._run.step, "step")
+        run = self._run
+        run.sums.check(run.step, "step", self.device)
         self._signal.seen = highest(self._signal.seen, self.device)
+        if self._facts:
+            checks.check_weights(self.model, run.step)
+            checks.warn_of_a_high_loss(self.loss, *self._facts)
+            self._facts = None
         if self._signal.seen:
-            check_weights(self.model, self._run.step)
+            checks.check_weights(self.model, run.step)
             self._save()
             self._signal.stop()
 
-    def _report(self, epoch: int | None, data: Iterable[Any] | None, callback: Any = None) -> None:
-        check_weights(self.model, self._run.step)
-        with self._run.saving(self._save):
-            row = self._run.add_row(epoch, None if data is None else self.evaluate(data))
+    def _end_row(self, epoch: int | None, validation: Iterable[Any] | None, callback: Any) -> None:
+        """Validate, write the row, step the schedule, ask the callback, and save."""
+        run = self._run
+        checks.check_weights(self.model, run.step)
+        train = run.sums.metrics(self.device)
+        with self._saving():
+            measured = None if validation is None else self.evaluate(validation)
+            row = run.add_row(epoch, train, measured)
+            if self._rhythm() == "epoch":
+                self._step_schedule(row)
             if self.verbose:
                 print(row, flush=True)
-            show(callback, self._run.step, self.model)
+            run.ended = self._ends(callback, run.step if epoch is None else row)
+
+    def _ends(self, callback: Callable[[Any, nn.Module], object] | None, at: object) -> bool:
+        """Call ``callback(at, model)``, if there is one; return whether it ends the run."""
+        if callback is None:
+            return False
+        with evaluating(self.model):
+            end = checks.wants_end(callback(at, self.model))
+        return bool(highest(int(end), self.device))
+
+    def _rhythm(self) -> str:
+        """Return after what the schedule is stepped: a step, or an epoch (or row)."""
+        if self.schedule_each != "auto":
+            return self.schedule_each
+        if isinstance(self.schedule, OneCycleLR | CyclicLR):
+            return "step"
+        if isinstance(self.schedule, ReduceLROnPlateau) or self._run.kind == "fit":
+            return "epoch"
+        return "step"
+
+    def _step_schedule(self, row: Row) -> None:
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(row.train_loss if row.val_loss is None else row.val_loss)
+        elif self.schedule is not None:
+            self.schedule.step()
+
+    def _check_schedule(self, steps: int, rows: int) -> None:
+        if self.schedule is not None:
+            times = steps if self._rhythm() == "step" else rows
+            checks.check_end_of_schedule(self.schedule, times)
 
     @contextlib.contextmanager
-    def _start(self, kind: str, checkpoint: str | Path | None, resume: bool) -> Iterator[None]:
+    def _open(
+        self, kind: str, loaders: Iterable[Any], checkpoint: str | Path | None, resume: bool
+    ) -> Iterator[Progress]:
         """Open a run: check the settings, lock the folder, go back to its newest checkpoint."""
-        check_parts(self.model, self.optimizer, self.loss)
-        if resume and checkpoint is None:
-            expected, do = "a folder to resume from", "Pass checkpoint=FOLDER too."
-            raise ValueError(sentence(f"Trainer.{kind}", expected, "checkpoint=None", do))
-        self._run, self._folder = Progress(kind, self.device, Sums(self.device)), None
+        checks.check_parts(self.model, self.optimizer, self.loss, self.schedule, self.schedule_each)
+        checks.check_resume(f"Trainer.{kind}", checkpoint, resume)
+        going_on = self._run.kind == kind and self._run.step > 0 and not resume
+        if going_on:
+            self._run.go_on()
+        else:
+            self._run = Progress(kind)
+        own = going_on and checkpoint is not None and Path(checkpoint) == self._saved_to
+        self._saved_to = None if checkpoint is None else Path(checkpoint)
+        self._generators = generators_of(loaders)
+        self._folder = None
         with contextlib.ExitStack() as stack:
             if checkpoint is not None and self.rank == 0:
-                self._folder = stack.enter_context(CheckpointFolder(checkpoint, resume))
+                if self.schedule is not None:
+                    check_plain("Trainer", "the schedule", self.schedule.state_dict())
+                check_plain("Trainer", "the extra state of the layers", extra_state(self.model))
+                self._folder = stack.enter_context(CheckpointFolder(checkpoint, resume or own))
             self._signal = stack.enter_context(StopSignal())
-            if resume:  # the first process reads the file for all of them
-                path = latest_checkpoint(self._folder.folder) if self._folder else None
-                if content := from_first(path and load_checkpoint(path), self.device):
-                    self._run.go_back(content)  # first: it refuses another loop's checkpoint
-                    fill(content, self.model, self.optimizer)
+            if resume:
+                self._go_back()
             self.model.train()
-            step = self.training_step
-            self._step = CapturedStep(step, self.model, self.optimizer) if self.graph else step
-            yield
+            try:
+                yield self._run
+            except (RuntimeError, OSError, EOFError):
+                if self._signal.seen:  # Ctrl-C ended the processes of a loader, too
+                    self._signal.stop()
+                raise
             if self._signal.seen:  # it came after the last step: all is saved
                 self._signal.stop()
 
+    def _go_back(self) -> None:
+        """Go back to the newest checkpoint, if there is one; all is checked before any change."""
+        run = self._run
+        path = latest_checkpoint(self._folder.folder) if self._folder else None
+        content = from_first(path and load_checkpoint(path), self.device)  # it reads for all
+        if not content:
+            return
+        checks.check_kind(content, run.kind)
+        checks.check_saved_schedule(content, self.schedule)
+        fill(content, self.model, self.optimizer)
+        if self.schedule is not None:
+            self.schedule.load_state_dict(content["schedule"]["state"])
+        run.go_back(content)
+        of_now, of_order = content.get("generators", ([], []))
+        checks.warn_of_other_generators(len(of_now), len(self._generators))
+        run.order = [content["order"], of_order]
+        self._set_random([content["now"], of_now])
+
     def _save(self) -> None:
-        run, state = self._run, self._run.state()  # every process: it sums over them
+        run = self._run
+        state = run.state(self.device)  # every process: it sums over them
+        now = self._random()
+        order = run.order or now
+        state |= {"now": now[0], "order": order[0], "generators": [now[1], order[1]]}
+        state["schedule"] = self._saved_schedule()
         if self._folder:
             self._folder.save(self.model, self.optimizer, run.epoch, run.step, state)
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Save at the end, and after an error inside, too: the steps before it were good.
+
+        Not after nan or inf, nor without a step, nor in several processes, which save together.
+        """
+        run = self._run
+        now = self._random()
+        try:
+            yield
+        except Exception as error:
+            good = run.step > 0 and not isinstance(error, DivergedError)
+            if good and self.world == 1:
+                if run.sums.batches:  # no row yet: as if the validation had not begun
+                    self._set_random(now)
+                self._save()
+            raise
+        self._save()
+
+    def _saved_schedule(self) -> dict[str, Any] | None:
+        if self.schedule is None:
+            return None
+        return {"kind": type(self.schedule).__name__, "state": self.schedule.state_dict()}
+
+    def _random(self) -> list[list[Tensor]]:
+        """Return the random states: torch's own, and those of the loaders' generators."""
+        return [random_state(self.device), [g.get_state() for g in self._generators]]
+
+    def _set_random(self, states: list[list[Tensor]]) -> None:
+        set_random_state(self.device, states[0])
+        for generator, state in zip(self._generators, states[1], strict=False):
+            generator.set_state(state)
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, without gradients; each part goes back as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def parts_of(loader: Any) -> Iterator[Any]:
+    """Yield a loader, and the samplers and data set in it, however deep they sit."""
+    waiting = [loader]
+    seen = set()
+    while waiting:
+        part = waiting.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
+        waiting += [getattr(part, name, None) for name in ("dataset", "batch_sampler", "sampler")]
+
+
+def tell_epoch(loader: Any, epoch: int) -> None:
+    """Call ``set_epoch`` of a loader, and of each part of it that has one."""
+    for part in parts_of(loader):
+        if hasattr(part, "set_epoch"):
+            part.set_epoch(epoch)
+
+
+def shares_batches(loader: Any) -> bool:
+    """Return whether a loader gives each process its share of a batch by itself."""
+    return any(
+        isinstance(part, DistributedSampler) or getattr(part, "shares_batches", False)
+        for part in parts_of(loader)
+    )
+
+
+def generators_of(loaders: Iterable[Any]) -> list[torch.Generator]:
+    """Return the random generators of their own that loaders have, each once."""
+    found = [getattr(part, "generator", None) for loader in loaders for part in parts_of(loader)]
+    once = {id(generator): generator for generator in found}
+    return [one for one in once.values() if isinstance(one, torch.Generator)]
