@@ -71,7 +71,12 @@ NAMES = "|".join(unit for unit in UNITS if unit)
 WITH_UNIT = re.compile(rf"({NUMBER.pattern})(?:[ -]?({NAMES}))?")
 DIGITS = "零一二三四五六七八九"
 # What English writes in letters where Chinese may take digits; the words of one number add up
-SMALL = [["zero"], ["one", "first", "once"], ["two", "second", "twice"], ["three", "third"]]
+SMALL = [
+    ["zero"],
+    ["one", "first", "once"],
+    ["two", "second", "twice", "both", "doubled"],
+    ["three", "third"],
+]
 SMALL += [["four", "fourth"], ["five", "fifth"], ["six"], ["seven"], ["eight"], ["nine"], ["ten"]]
 SMALL += [["eleven"], ["twelve", "dozen"], ["thirteen"], ["fourteen"], ["fifteen"], ["sixteen"]]
 SMALL += [["seventeen"], ["eighteen"], ["nineteen"], ["twenty"]]
@@ -81,9 +86,9 @@ IN_WORDS |= {"ninety": 90, "half": Decimal("0.5")}
 
 
 def numbers_of(text):
-    """Count the numbers of a text by their value: 60,000 and "6 万" are one."""
+    """Return the numbers of a text by their value: 60,000 and "6 万" are one."""
     found = WITH_UNIT.findall(text)
-    return Counter(Decimal(n.replace(",", "")) * UNITS[unit] for n, unit in found)
+    return {Decimal(number.replace(",", "")) * UNITS[unit] for number, unit in found}
 
 
 def numbers_in_english_words(text):
@@ -120,10 +125,10 @@ def wrong_numbers(english, chinese):
     """Return which numbers a translation lost and which are new, but for those in words."""
     want, have = numbers_of(english), numbers_of(chinese)
     words = numbers_in_english_words(english)
-    lost = [n for n in want - have if not any(text in chinese for text in in_chinese(n))]
+    lost = sorted(n for n in want - have if not any(text in chinese for text in in_chinese(n)))
     if re.search("%|百分之", chinese):  # 88 of 100, 100 percent
         lost = [number for number in lost if number != 100]
-    return lost, [number for number in have - want if number not in words]
+    return lost, sorted(have - want - words)
 
 
 def problems_of(entry, is_rst):
