@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import polib
@@ -63,6 +64,73 @@ def pieces(text, is_rst):
     return found
 
 
+NUMBER = re.compile(r"\d[\d,]*\d(?:\.\d+)?|\d(?:\.\d+)?")
+UNITS = {"": 1, "万": 10**4, "亿": 10**8, "hundred": 100, "thousand": 1000}
+UNITS |= {"million": 10**6, "billion": 10**9}
+NAMES = "|".join(unit for unit in UNITS if unit)
+WITH_UNIT = re.compile(rf"({NUMBER.pattern})(?:[ -]?({NAMES}))?")
+DIGITS = "零一二三四五六七八九"
+# What English writes in letters where Chinese may take digits; the words of one number add up
+SMALL = [
+    ["zero"],
+    ["one", "first", "once"],
+    ["two", "second", "twice", "both", "doubled"],
+    ["three", "third"],
+]
+SMALL += [["four", "fourth"], ["five", "fifth"], ["six"], ["seven"], ["eight"], ["nine"], ["ten"]]
+SMALL += [["eleven"], ["twelve", "dozen"], ["thirteen"], ["fourteen"], ["fifteen"], ["sixteen"]]
+SMALL += [["seventeen"], ["eighteen"], ["nineteen"], ["twenty"]]
+IN_WORDS = {word: number for number, words in enumerate(SMALL) for word in words}
+IN_WORDS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80}
+IN_WORDS |= {"ninety": 90, "half": Decimal("0.5")}
+
+
+def numbers_of(text):
+    """Return the numbers of a text by their value: 60,000 and "6 万" are one."""
+    found = WITH_UNIT.findall(text)
+    return {Decimal(number.replace(",", "")) * UNITS[unit] for number, unit in found}
+
+
+def numbers_in_english_words(text):
+    """Return the values of numbers written in letters, their parts too: "six hundred" has 6."""
+    found, value = set(), Decimal(0)
+    for word in re.findall(r"[a-z]+|[^a-z\s-]+", text.lower()):
+        if word in IN_WORDS:
+            value += IN_WORDS[word]
+            found.add(Decimal(IN_WORDS[word]))
+        elif word in UNITS:
+            value = max(value, Decimal(1)) * UNITS[word]
+        elif word != "and":
+            value = Decimal(0)
+        found.add(value)
+    return found
+
+
+def in_chinese(number):
+    """Return how Chinese may write a number without digits."""
+    if number != number.to_integral_value():
+        whole, _, part = str(number).partition(".")
+        return {f"{DIGITS[int(whole[-1])]}点{''.join(DIGITS[int(digit)] for digit in part)}"}
+    rest = int(number)
+    for unit, word in ((10**8, "亿"), (10**4, "万"), (1000, "千"), (100, "百"), (10, "十")):
+        if rest >= unit:
+            heads = in_chinese(Decimal(rest // unit)) | ({""} if rest < 20 else set())
+            tails = in_chinese(Decimal(rest % unit)) if rest % unit else {""}
+            zero = "零" if 0 < rest % unit < unit // 10 else ""
+            return {f"{head}{word}{zero}{tail}" for head in heads for tail in tails}
+    return {DIGITS[rest], *({2: ["两"], 0: ["〇"]}.get(rest, []))}
+
+
+def wrong_numbers(english, chinese):
+    """Return which numbers a translation lost and which are new, but for those in words."""
+    want, have = numbers_of(english), numbers_of(chinese)
+    words = numbers_in_english_words(english)
+    lost = sorted(n for n in want - have if not any(text in chinese for text in in_chinese(n)))
+    if re.search("%|百分之", chinese):  # 88 of 100, 100 percent
+        lost = [number for number in lost if number != 100]
+    return lost, sorted(have - want - words)
+
+
 def problems_of(entry, is_rst):
     """Yield what is wrong with one entry of a .po file that the pages ask for."""
     if entry.fuzzy:
@@ -77,6 +145,11 @@ def problems_of(entry, is_rst):
     if want != have:
         lost, new = " ".join((want - have).elements()), " ".join((have - want).elements())
         yield f"not the same code, maths, roles or links: lost [{lost}], new [{new}]"
+        return
+    lost, new = wrong_numbers(entry.msgid, entry.msgstr)
+    if lost or new:
+        lost, new = (", ".join(f"{number:,f}" for number in found) for found in (lost, new))
+        yield f"not the same numbers: lost [{lost}], new [{new}]"
 
 
 def check(pots, pos):

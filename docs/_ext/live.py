@@ -87,6 +87,9 @@ def write_scripts(app):
     """Put the scripts beside the other files of the site, where there is a compiler."""
     if app.builder.format != "html":
         return
+    app.live_parts = False
+    if not Path(app.srcdir, "live").exists():  # a site without such parts
+        return
     from kernels import compiler
 
     app.live_parts = compiler() is not None
