@@ -121,7 +121,7 @@ def test_headings_keep_their_ids_in_both_languages(soup, page):
 @pytest.mark.parametrize("page", sorted(set(PAGES) - {"reference/glossary"}))  # both, on purpose
 def test_no_page_mixes_the_languages(soup, page):
     for text in soup("en", page).find("article").find_all(string=CHINESE):
-        assert text.find_parent(class_=["footnote", "citation"]), text  # a source's own title
+        assert text.find_parent(class_=["footnote", "citation", "highlight"]), text  # a title, code
     for paragraph in soup("zh_CN", page).find("article").find_all(["p", "h1", "figcaption"]):
         words = re.findall(r"\b[a-z]{3,}\b", re.sub(r"\\[(\[].*?\\[)\]]", "", paragraph.get_text()))
         in_source = paragraph.find_parent(class_=["footnote", "citation"]) or paragraph.find("code")

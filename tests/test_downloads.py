@@ -207,6 +207,9 @@ def test_a_page_leads_to_its_downloads(site, page):
         assert all((path.parent / link).exists() for link in links)
 
 
+LAST_BITS = 1e-12  # float64 adds up in another order under another number of threads
+
+
 @pytest.mark.parametrize("page", ["start", "tutorials/backpropagation"])
 def test_a_notebook_prints_what_it_shows(site, tmp_path, monkeypatch, page):
     monkeypatch.setenv("REFNET_DEVICE", "cpu")
@@ -225,7 +228,7 @@ def test_a_notebook_prints_what_it_shows(site, tmp_path, monkeypatch, page):
                 for o in cell.outputs
                 if o.get("name") != "stderr"
             ]
-            check = prompts.Rounding(0.0).check_output
+            check = prompts.Rounding(LAST_BITS).check_output
             assert check(want, "".join(texts), prompts.FLAGS), (cell.source, want, texts)
             compared += 1
     assert compared > 1
