@@ -88,7 +88,7 @@ def write_scripts(app):
     if app.builder.format != "html":
         return
     app.live_parts = False
-    if not Path(app.srcdir, "live").exists():  # a site without such parts
+    if not LIVE.exists():  # a copy of the extensions without the parts
         return
     from kernels import compiler
 
