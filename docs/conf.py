@@ -168,6 +168,15 @@ def link_outside(app, env, node, content):
     return nodes.reference("", "", content, refuri=address, internal=False) if address else None
 
 
+def fetch_pictures_late(app, pagename, templatename, context, doctree):
+    """Let the browser fetch a picture only when it comes near, but for the first of a page."""
+    first, *rest = re.split(r'<img (?=[^>]*src="[^"]*_images/)', context.get("body") or "")
+    if rest:
+        context["body"] = f"{first}<img {rest[0]}" + "".join(
+            f'<img loading="lazy" {part}' for part in rest[1:]
+        )
+
+
 def setup(app):
     app.connect("missing-reference", link_outside)
     app.connect("doctree-read", write_chinese_colons)
@@ -175,3 +184,4 @@ def setup(app):
     app.connect("doctree-read", keep_slugs)
     app.connect("config-inited", set_base_url)
     app.connect("html-page-context", complete_context)
+    app.connect("html-page-context", fetch_pictures_late)

@@ -93,7 +93,7 @@ def build_site(folder: Path) -> str:
     build = Path(__file__).resolve().parents[1] / "docs" / "build.py"
     command = [sys.executable, build, "--site", folder / "site", "--work", folder / "work"]
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=560
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=1200
     )
     if done.returncode == 0 and "python docs/serve.py" in done.stdout:
         return ""
