@@ -5,7 +5,7 @@ var Scorer = {
   score: ([docname, title, anchor, description, score]) => {
     const place = READING_ORDER.indexOf(docname);
     const early = place < 0 ? 0 : 1 - place / READING_ORDER.length;
-    const reference = docname.startsWith("reference/") || docname === "index" ? 4 : 0;
+    const reference = docname.startsWith("reference/") || docname === "index" ? 11 : 0;
     const query = (new URLSearchParams(location.search).get("q") ?? "").trim().toLowerCase();
     const named = !anchor && query && title.toLowerCase().includes(query) ? 20 : 0;
     return score + early - reference + named;
