@@ -51,6 +51,11 @@ def code_in(text, pattern):
     return found.group(1)
 
 
+def in_short(value):
+    """Name a case alike in every process: what it is, or the sentence that it is told."""
+    return value if isinstance(value, str) else type(value).__name__
+
+
 class Sparse:
     """A matrix of scipy's kind."""
 
@@ -79,7 +84,7 @@ NAMES = {"numpy": np, "recfunctions": recfunctions, "torch": torch}
         (X[0, 0] * torch.tensor(1.0), r"for one sample (x\[None\])"),
         (np.where(X == 3, np.nan, X), r"x = (numpy.nan_to_num\(x\))"),
     ],
-    ids=str,
+    ids=in_short,
 )
 def test_samples_that_are_no_plain_numbers_are_taken_as_told(x, pattern):
     y = Y if getattr(x, "ndim", 2) else Y[:1]
@@ -108,7 +113,7 @@ SEVERAL = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 0]])
         (Y - 1, r"(numpy.unique.*\[1\])", Y),
         (np.ma.masked_equal(Y, 2), r"places: (y\.filled\(0\))", [0, 1, 0, 1]),
     ],
-    ids=str,
+    ids=in_short,
 )
 def test_labels_of_another_form_are_taken_as_told(y, pattern, wanted):
     code = code_in(advice(lambda: ArrayDataset(X, y)), pattern)
