@@ -19,6 +19,10 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
 DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+import chinese  # noqa: E402 - it lies beside the extensions
+
 EXTENSIONS = {"amsmath", "attrs_inline", "dollarmath"}
 MARKDOWN = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML)
 # The pages of docstrings are reStructuredText: roles, code, links, citations, and emphasis where
@@ -155,6 +159,7 @@ def problems_of(entry, is_rst):
 def check(pots, pos):
     """Return one line for each problem, beginning with its place."""
     found = []
+    terms = chinese.read_terms(pos.parent / "terms.toml")
     templates = {path.relative_to(pots).with_suffix(".po") for path in pots.rglob("*.pot")}
     for path in sorted(path.relative_to(pos) for path in pos.rglob("*.po")):
         if path not in templates:
@@ -177,10 +182,11 @@ def check(pots, pos):
                 continue
             places = wanted.pop(entry.msgid)
             is_rst = any(":docstring" in place or ".rst:" in place for place in places)
-            found += [
-                f"{where}: {problem}: {what} ({places[0]})"
-                for problem in problems_of(entry, is_rst)
-            ]
+            problems = list(problems_of(entry, is_rst))
+            if name.name != "sphinx.po":  # words of scripts and templates, no sentences
+                twins = {} if name.name == "glossary.po" else terms
+                problems += chinese.problems_of(entry.msgstr, twins)
+            found += [f"{where}: {problem}: {what} ({places[0]})" for problem in problems]
         found += [f"{path}:1: missing: {msg[:60]!r} ({at[0]})" for msg, at in wanted.items()]
     return found
 

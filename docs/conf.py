@@ -17,6 +17,8 @@ from sphinx.locale import _ as translate
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
+from zh_search import synonyms  # noqa: E402 - it lies beside the extensions
+
 project = "refnet"
 author = copyright = "The refnet authors"  # without a year: the same source gives the same bytes
 with open(DOCS.parent / "pyproject.toml", "rb") as file:
@@ -116,6 +118,8 @@ def complete_context(app, pagename, templatename, context, doctree):
     context["theme_search_bar_text"] = translate("Search")
     if pagename == "search":
         context["reading_order"] = list(reading_order(app.env, "index"))
+        context["synonyms"] = synonyms() if app.config.language == "zh_CN" else []
+        app.add_js_file("search.js", loading_method="defer")
     paragraph = doctree and next(doctree.findall(nodes.paragraph), None)
     text = " ".join(paragraph.astext().split()) if paragraph else ""
     context["description"] = text if len(text) <= 200 else f"{text[:199]}…"

@@ -574,6 +574,63 @@ def test_a_translation_keeps_code_maths_roles_and_links(gate, english, chinese, 
     assert problem is None or problem in found[0]
 
 
+@pytest.fixture
+def chinese_problems(gate, tmp_path):
+    """Return what the gate says of a Chinese message, with one term in the table."""
+    table = tmp_path / "terms.toml"
+    table.write_text('[[term]]\nuse = "顺序块"\nnever = ["串联块"]\n', encoding="utf-8")
+    terms = gate.chinese.read_terms(table)
+    return lambda text: list(gate.chinese.problems_of(text, terms))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("见《{doc}`xor`》。", None),
+        ("《{doc}`xor`》和《{doc}`start`》里都有。", None),
+        ("{doc}`xor`", None),
+        ("{doc}`xor`：四个样本", None),
+        ("**{doc}`xor`**：四个样本", None),
+        ("见{doc}`异或 <xor>`。", None),
+        ("写作 `` {doc}`../tutorials/xor` ``", None),
+        ("见{doc}`xor`。", "a title in a sentence without 《》: {doc}`xor`"),
+        ("《{doc}`xor`》和{doc}`start`里都有。", "without 《》: {doc}`start`"),
+        ("一个顺序块。", None),
+        ("一个串联块。", "'串联块' is called '顺序块' here"),
+        ("代码 `串联块` 不算。", None),
+        ("损失,轮数", "punctuation of half width: '损失,轮数'"),
+        ("损失: 小", "punctuation of half width"),
+        ("损失(小)", "brackets of half width"),
+        ("用GPU训练", "no space between Chinese and Latin: '用GPU训练'"),
+        ("用 GPU 训练，3 轮，`a`、$x$、{ref}`b`（c）", None),
+        ("训练 ，三轮", "a space beside punctuation of full width"),
+        ("**x** （*张量*）", None),
+    ],
+)
+def test_a_chinese_message_keeps_to_titles_terms_and_punctuation(chinese_problems, text, problem):
+    found = chinese_problems(text)
+    assert (problem or "") in " ".join(found)
+    assert bool(found) == bool(problem), found
+
+
+def test_the_gate_names_a_forbidden_term_with_its_place_and_the_glossary_may_have_it(
+    gate, tmp_path
+):
+    pots, pos = tmp_path / "pot", tmp_path / "po"
+    table = '[[term]]\nuse = "顺序块"\nnever = ["串联块"]\n'
+    (tmp_path / "terms.toml").write_text(table, encoding="utf-8")
+    for name in ("page", "glossary"):
+        for folder, msgstr, ending in ((pots, "", "pot"), (pos, "串联块", "po")):
+            folder.mkdir(exist_ok=True)
+            catalog = polib.POFile()
+            catalog.metadata = {"Content-Type": "text/plain; charset=utf-8"}
+            entry = polib.POEntry(msgid="chain", msgstr=msgstr, occurrences=[("a.md", "1")])
+            catalog.append(entry)
+            catalog.save(str(folder / f"{name}.{ending}"))
+    (found,) = gate.check(pots, pos)
+    assert found.startswith(f"{pos / 'page.po'}:5: '串联块' is called '顺序块' here")
+
+
 @pytest.mark.parametrize(
     ("english", "chinese", "problem"),
     [

@@ -28,20 +28,12 @@ with open(DOCS / "facts.toml", "rb") as file:
     FACTS = tomllib.load(file)["fact"]
 
 NUMBERS_NOT_YET = {
-    "reference/corrections",
     "reference/performance",
     "reference/results",
-    "tutorials/lenet",
     "tutorials/linear-classifier",
     "tutorials/neural-network",
-    "tutorials/overfit",
-    "tutorials/static-graph",
 }
-BOOLEANS_NOT_YET = {
-    "guides/several-machines",
-    "guides/train-your-way",
-    "reference/from-megengine",
-}
+BOOLEANS_NOT_YET = {"guides/several-machines", "guides/train-your-way", "reference/from-megengine"}
 MOST_ON_A_PAGE = 0.35
 MOST_IN_ALL = 0.20
 

@@ -91,7 +91,10 @@ def walk(text: str, path: str, start: int, page: list[str]) -> Iterator[Fence | 
                 raise PageError(
                     f"{where}: `{{{kind}}}` names no language. Write a fence ```python."
                 )
-            elif kind not in ("", *CODE) or language in ("markdown", "md"):
+            elif language in ("markdown", "md"):  # shows how a page is written: prompts run
+                parts = walk(token.content, path, first + 1, page)
+                yield from (part for part in parts if isinstance(part, Fence))
+            elif kind not in ("", *CODE):
                 yield from walk(token.content, path, first + 1, page)
         elif token.type == "code_block":
             raise PageError(f"{path}:{first + 1}: code without a fence. Write one, ```python.")

@@ -1,14 +1,51 @@
 """Chinese full-text search without a dictionary: every two neighbouring characters are one word.
 
 The index (here) and the search page (the JavaScript below) cut text in the same way; runs of Latin
-letters and digits stay whole, so that a page finds code names too.
+letters and digits stay whole, so that a page finds code names too. Terms of the glossary that are a
+single character are words as well. The other names (又称) that the glossary gives a term lead to
+its pages too; docs/_static/search.js looks for them.
 """
 
 import re
+import tomllib
+from pathlib import Path
 
+import polib
 from sphinx.search.en import SearchEnglish
 
+DOCS = Path(__file__).resolve().parents[1]
+ROW = re.compile(r"^\| \[[^\]]*\]\{#term-[\w-]+\} \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+OTHER_NAMES = re.compile(r"又(?:称|叫)([^；。]+)")
 RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[A-Za-z0-9_]+")
+
+
+def glossary(docs=DOCS):
+    """Return each Chinese term of the glossary with what is said of it there in Chinese."""
+    page = docs / "reference" / "glossary.md"
+    catalog = docs / "locales" / "zh_CN" / "LC_MESSAGES" / "reference" / "glossary.po"
+    if not (page.exists() and catalog.exists()):
+        return {}
+    chinese = {entry.msgid: entry.msgstr for entry in polib.pofile(str(catalog))}
+    rows = ROW.findall(page.read_text(encoding="utf-8"))
+    return {term: chinese.get(meaning, "") for term, meaning in rows}
+
+
+def synonyms(docs=DOCS):
+    """Return pairs of another name and the term, longest first, so that a part waits its turn."""
+    terms = glossary(docs)
+    found = {}
+    for term, meaning in terms.items():
+        for names in OTHER_NAMES.findall(meaning):
+            for name in re.split(r"[、，]|（[^）]*）", names):
+                if re.fullmatch(r"[\u4e00-\u9fff]{2,6}", name) and name not in terms:
+                    found[name] = term.partition("（")[0]
+    path = docs / "locales" / "zh_CN" / "searches.toml"
+    if path.exists():
+        found |= tomllib.loads(path.read_text(encoding="utf-8"))
+    return sorted(found.items(), key=lambda pair: -len(pair[0]))
+
+
+SINGLE = {term for term in glossary() if len(term) == 1}
 
 
 def is_chinese(word):
@@ -35,11 +72,13 @@ function splitQuery(query) {
         for run in RUN.findall(text):
             pairs = [run[i : i + 2] for i in range(len(run) - 1)]
             words += pairs if pairs and is_chinese(run) else [run]
+            if pairs and is_chinese(run):
+                words += [character for character in run if character in SINGLE]
         return words
 
     def word_filter(self, word):
         if word and is_chinese(word):
-            return len(word) > 1
+            return len(word) > 1 or word in SINGLE
         return super().word_filter(word)
 
 

@@ -31,6 +31,8 @@ ENGLISH = {
     "your own data": "guides/your-own-data",
     "glossary": "reference/glossary",
     "results": "reference/results",
+    "how do I save my model": "tutorials/save-and-load",
+    "why does the loss not fall": "tutorials/when-it-does-not-learn",
 }
 CHINESE = {
     "异或": "tutorials/xor",
@@ -60,6 +62,23 @@ CHINESE = {
     "使用自己的数据": "guides/your-own-data",
     "术语表": "reference/glossary",
     "结果": "reference/results",
+    # single characters, other names, spaceless phrases, English on Chinese pages
+    "批": "reference/glossary",
+    "轮": "reference/glossary",
+    "标准化": "tutorials/batch-normalization",
+    "不收敛": "tutorials/when-it-does-not-learn",
+    "批标准化": "tutorials/batch-normalization",
+    "梯度检查": "tutorials/backpropagation",
+    "前向传播": "tutorials/backpropagation",
+    "断点续训": "guides/resume",
+    "多卡训练": "guides/several-machines",
+    "部署": "tutorials/static-graph",
+    "怎么保存模型": "tutorials/save-and-load",
+    "如何防止过拟合": "tutorials/overfitting-and-remedies",
+    "损失不下降": "tutorials/when-it-does-not-learn",
+    "怎样用自己的图片": "guides/your-own-data",
+    "epoch": "tutorials/linear-classifier",
+    "dropout": "tutorials/overfitting-and-remedies",
 }
 CASES = [("en", query, page) for query, page in ENGLISH.items()]
 CASES += [("zh_CN", query, page) for query, page in CHINESE.items()]
