@@ -114,9 +114,13 @@ def add_up_gradients(model: nn.Module, samples: int) -> None:
 class StopSignal:
     """While open, the first Ctrl-C or SIGTERM only leaves its number in ``seen``, for the loop.
 
-    A second one stops at once. Outside the main thread, where Python allows no handlers, nothing
-    is changed. The handlers from before come back at the end.
+    A second one stops at once, and so does the end, if the loop has not stopped by itself. Outside
+    the main thread, where Python allows no handlers, nothing is changed. The handlers from before
+    come back at the end.
     """
+
+    # what a loader raises whose processes Ctrl-C ended, too
+    AFTERMATH = (RuntimeError, OSError, EOFError)
 
     def __init__(self) -> None:
         self.seen = 0
@@ -128,9 +132,11 @@ class StopSignal:
         self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if self.seen and (error is None or isinstance(error, self.AFTERMATH)):
+            self.stop()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.seen:
@@ -144,4 +150,6 @@ class StopSignal:
 
     def stop(self) -> None:
         """Raise what ends the program: KeyboardInterrupt, or SystemExit(143) for SIGTERM."""
-        raise SystemExit(128 + signal.SIGTERM) if self.seen == signal.SIGTERM else KeyboardInterrupt
+        if self.seen == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt

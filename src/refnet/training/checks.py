@@ -342,39 +342,36 @@ def name_of(loss: Loss) -> str:
 
 
 @contextlib.contextmanager
-def explained(x: Tensor) -> Iterator[None]:
+def explained(x: Tensor, first: bool) -> Iterator[None]:
     """Turn what torch says about a first batch into a sentence with its shape."""
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if not first or isinstance(error, torch.OutOfMemoryError):
             raise
-        expected, got = "one that model, loss and optimizer take", f"x {tuple(x.shape)}"
         do = f"torch says: {error}"
         if "does not require grad" in do:
             do = f"Is every layer frozen, or fit called under torch.no_grad()? {do}"
         if "must return None or a tuple of (new_args" in do:
             do = f"Let the hook of the optimizer return nothing. {do}"
-        raise ValueError(sentence("batch", expected, got, do)) from error
+        expected = "one that model, loss and optimizer take"
+        raise ValueError(sentence("batch", expected, f"x {tuple(x.shape)}", do)) from error
 
 
-def warn_of_a_high_loss(loss: Loss, facts: Tensor, classes: int) -> None:
-    """Warn if the first cross-entropy of a run is far above ln C, that of guessing.
-
-    ``facts`` are that loss, and the lowest and the highest input of its batch.
-    """
+def warn_of_a_high_loss(loss: Loss, value: Tensor, output: Tensor, x: Tensor, y: Tensor) -> None:
+    """Warn if the first cross-entropy of a run is far above ln C, that of guessing."""
     plain = isinstance(loss, nn.CrossEntropyLoss) and loss.reduction == "mean"
-    if not (plain or loss is cross_entropy):
+    if y.is_floating_point() or not (plain or loss is cross_entropy):
         return
-    value, low, high = facts.tolist()
+    classes = output.shape[1]
     guess = math.log(classes)
     if value > _FAR * guess:
         expected = f"a first loss near ln {classes} = {guess:.2f}, that of guessing"
         do = (
-            f"Its inputs lie in {low:.4g}..{high:.4g}: are they scaled to a spread of about 1, "
-            "and the start values of the weights as small as torch's?"
+            f"Its inputs lie in {float(x.min()):.4g}..{float(x.max()):.4g}: are they scaled to a "
+            "spread of about 1, and the start values of the weights as small as torch's?"
         )
-        warnings.warn(sentence("Trainer", expected, f"{value:.4g}", do), stacklevel=5)
+        warnings.warn(sentence("Trainer", expected, f"{float(value):.4g}", do), stacklevel=4)
 
 
 # A run
