@@ -405,7 +405,9 @@ def test_a_read_only_folder_is_named(read_only, no_superuser):
         CheckpointFolder(read_only, resume=False),
     ):
         pass
-    with pytest.raises(CheckpointError, match=r"that can be written, got .*net.pt \(Permission denied\)"):
+    with pytest.raises(
+        CheckpointError, match=r"that can be written, got .*net.pt \(Permission denied\)"
+    ):
         save_checkpoint(read_only / "net.pt", net())
 
 
