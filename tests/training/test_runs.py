@@ -86,6 +86,13 @@ def test_fit_in_a_loop_is_one_run(tmp_path):
     assert seconds == sorted(seconds)
 
 
+def test_a_run_of_one_step_goes_on_too():
+    run = trainer()
+    for _ in range(2):
+        history = run.fit(batches()[:1], epochs=1)
+    assert [(row.epoch, row.step) for row in history] == [(0, 1), (1, 2)]
+
+
 def test_fit_steps_in_a_loop_goes_on_with_stream_and_count():
     whole, part = trainer(), trainer()
     expected = whole.fit_steps(itertools.cycle(batches()), 20, every=5)
@@ -453,6 +460,17 @@ def test_an_average_of_the_weights_is_kept_by_a_hook_of_the_optimizer():
     run.fit(batches(), epochs=2)
     assert int(average.n_averaged) == 14
     assert not torch.equal(weights(average.module), weights(run.model))
+
+
+# autocast around both: its cache would hold the weights of the first evaluation
+def test_evaluate_inside_autocast_sees_the_weights_of_now():
+    run = trainer()
+    with torch.autocast("cpu", torch.bfloat16):
+        before = run.evaluate(batches())
+        with torch.no_grad():
+            run.model[2].bias += torch.tensor([10.0, 0.0, 0.0])
+        after = run.evaluate(batches())
+    assert after.loss > before.loss + 1
 
 
 # autocast around fit: its cache would hold the weights of the first step
