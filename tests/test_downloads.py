@@ -225,7 +225,7 @@ def test_a_page_leads_to_its_hosted_notebook_where_there_is_one(tmp_path, addres
     templates = tmp_path / "templates"
     templates.mkdir()
     shutil.copy(DOCS / "_templates" / "downloads.html", templates)
-    below = '{% block body %}{{ super() }}{% include "downloads.html" %}{% endblock %}'
+    below = '{% block footer %}{% include "downloads.html" %}{% endblock %}'
     (templates / "layout.html").write_text('{% extends "!layout.html" %}' + below)
     site = build_small(tmp_path, templates_path=["templates"], hosted_notebooks=address)
     block = BeautifulSoup((site / "page.html").read_bytes(), "html.parser").select_one(
