@@ -110,6 +110,18 @@ if github:
     html_context |= {"github_url": github[1], "github_user": github[2], "github_repo": github[3]}
     html_context |= {"github_version": "main", "doc_path": "docs"}
 
+# Notebooks: what their first cell installs, and where they can be opened without a download
+commit = os.environ.get("GITHUB_SHA", f"v{release}")
+install_from = f"refnet=={release}"
+hosted_notebooks = ""
+if REPO_URL.startswith("https://github.com/"):
+    install_from = f"refnet @ {REPO_URL}/archive/{commit}.zip"
+    repository = REPO_URL.removeprefix("https://github.com/")
+    # .github/workflows/site.yml keeps the notebooks of the published site in this branch
+    hosted_notebooks = f"https://colab.research.google.com/github/{repository}/blob/notebooks"
+elif REPO_URL:
+    install_from = f"refnet @ git+{REPO_URL}@v{release}"
+
 
 def complete_context(app, pagename, templatename, context, doctree):
     """Tell the templates where the language switch leads, and what page and search field say."""
