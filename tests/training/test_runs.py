@@ -86,6 +86,13 @@ def test_fit_in_a_loop_is_one_run(tmp_path):
     assert seconds == sorted(seconds)
 
 
+def test_an_error_after_the_only_step_does_not_cost_it(tmp_path):
+    with pytest.raises(TypeError):
+        trainer().fit(batches()[:1], [None], epochs=1, checkpoint=tmp_path)
+    content = refnet.load_checkpoint(refnet.latest_checkpoint(tmp_path))
+    assert (content["step"], content["rows"]) == (1, [])
+
+
 def test_a_run_of_one_step_goes_on_too():
     run = trainer()
     for _ in range(2):
