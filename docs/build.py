@@ -1,6 +1,7 @@
 """Build the site in both languages into site/, every warning an error: `python docs/build.py`.
 
-`--language en` builds one of them alone, beside what is there already. `--update-po` refreshes the
+`--language en` builds one of them alone, beside what is there already. `--without-answers` leaves
+out the answers of the exercises, for a class. `--update-po` refreshes the
 Chinese .po files from the English pages instead: new messages come in empty, changed ones fuzzy,
 dropped ones go. The gate (docs/check_po.py) then lists what to do.
 """
@@ -62,13 +63,13 @@ def known_languages():
     return ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
 
 
-def build(site, work, wanted):
+def build(site, work, wanted, *options):
     """Build the languages wanted, stop at the first that fails, and return the exit code."""
     forget_if_pages_went(work, site, known_languages())
     for code in wanted:
         print(f"building {site / code}", flush=True)
         doctrees = work / "doctrees" / code
-        failed = sphinx("html", site / code, doctrees, "-W", "-D", f"language={code}")
+        failed = sphinx("html", site / code, doctrees, "-W", "-D", f"language={code}", *options)
         if failed:
             # Sphinx has stored the pages that it warned about: a second run would pass in silence
             shutil.rmtree(doctrees, ignore_errors=True)
@@ -118,10 +119,16 @@ if __name__ == "__main__":
     parser.add_argument(
         "--language", choices=known_languages(), help="build this one alone; both if left out"
     )
+    parser.add_argument(
+        "--without-answers",
+        action="store_true",
+        help="leave the answers of the exercises out of the pages, the notebooks and the scripts",
+    )
     parser.add_argument("--update-po", action="store_true", help="refresh the .po files instead")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     if arguments.update_po:
         sys.exit(update_po(work))
     wanted = [arguments.language] if arguments.language else known_languages()
-    sys.exit(build(arguments.site.resolve(), work, wanted))
+    options = ["-D", "without_answers=1"] if arguments.without_answers else []
+    sys.exit(build(arguments.site.resolve(), work, wanted, *options))
