@@ -184,7 +184,7 @@ def check(pots, pos):
             places = wanted.pop(entry.msgid)
             is_rst = any(":docstring" in place or ".rst:" in place for place in places)
             problems = list(problems_of(entry, is_rst))
-            if is_chinese and name.name != "sphinx.po":  # words of scripts and templates, no sentences
+            if is_chinese and name.name != "sphinx.po":  # words, no sentences
                 twins = {} if name.name == "glossary.po" else terms
                 problems += chinese.problems_of(entry.msgstr, twins)
             found += [f"{where}: {problem}: {what} ({places[0]})" for problem in problems]
