@@ -18,7 +18,7 @@ from sphinx.locale import _ as translate
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
-from zh_search import synonyms  # noqa: E402 - it lies beside the extensions
+from zh_search import questions, synonyms, topics  # noqa: E402 - it lies beside the extensions
 
 project = "refnet"
 author = copyright = "The refnet authors"  # without a year: the same source gives the same bytes
@@ -136,6 +136,8 @@ def complete_context(app, pagename, templatename, context, doctree):
     if pagename == "search":
         context["reading_order"] = list(reading_order(app.env, "index"))
         context["synonyms"] = synonyms() if app.config.language == "zh_CN" else []
+        context["questions"] = questions(app.config.language)
+        context["topics"] = topics(app.config.language)
         app.add_js_file("search.js", loading_method="defer")
     paragraph = doctree and next(doctree.findall(nodes.paragraph), None)
     text = " ".join(paragraph.astext().split()) if paragraph else ""
