@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from refnet.errors import DataError, check_path, sentence
+from refnet.errors import DataError, check_path, sentence, written_whole
 from refnet.processes import rank_and_world
 from refnet.training.checks import check_labels, check_samples, refuse_loss
 
@@ -267,13 +267,8 @@ class History:
 
 
 def _write(where: str, path: str | Path, text: str) -> None:
-    path = check_path(where, "path", path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        expected, got = "a file that can be written", f"{path} ({error.strerror})"
-        raise DataError(sentence(where, expected, got, "Choose another path.")) from error
+    with written_whole(where, check_path(where, "path", path), DataError) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 _COLUMNS = [f.name for f in dataclasses.fields(Row)]
