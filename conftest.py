@@ -31,8 +31,7 @@ LONGEST = (
 )
 # Tests that share nothing: they go to whichever process is free, and fill the gaps at the end
 SHARED_OUT = (
-    "tests/test_downloads.py::test_the_script_of_a_page_runs",
-    "tests/test_downloads.py::test_a_notebook_runs",
+    "tests/test_downloads.py::test_a_notebook_runs_and_shows",
     "tests/site/test_pages.py",
 )
 

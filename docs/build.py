@@ -1,6 +1,7 @@
 """Build the site in both languages into site/, every warning an error: `python docs/build.py`.
 
-`--language en` builds one of them alone, beside what is there already. `--update-po` refreshes the
+`--language en` builds one of them alone, beside what is there already. `--without-answers` leaves
+out the answers of the exercises, for a class. `--update-po` refreshes the
 Chinese .po files from the English pages instead: new messages come in empty, changed ones fuzzy,
 dropped ones go. The gate (docs/check_po.py) then lists what to do.
 """
@@ -70,21 +71,23 @@ def known_languages():
     return ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
 
 
-def build(site, work, wanted):
+def build(site, work, wanted, *options):
     """Build the languages wanted, side by side, and return the exit code.
 
-    Where one fails, the other is stopped: nearly always the same page is wrong in both.
+    Of the first that fails, what it says is printed: nearly always the same is wrong in both.
     """
     forget_if_pages_went(work, site, known_languages())
     trees = {code: work / "doctrees" / code for code in wanted}
     builds = {}
     for code in wanted:
         print(f"building {site / code}", flush=True)
-        builds[code] = sphinx("html", site / code, trees[code], "-W", "-D", f"language={code}")
+        language = ("-W", "-D", f"language={code}")
+        builds[code] = sphinx("html", site / code, trees[code], *language, *options)
     for code in wanted:
         failed = finish(builds[code])
         if failed:
-            stop(builds.values())
+            for other in builds.values():
+                other.communicate()
             # Sphinx has stored the pages that it warned about: a second run would pass in silence
             for folder in trees.values():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -100,14 +103,6 @@ def build(site, work, wanted):
     print(f"  python docs/serve.py --site {os.path.relpath(site)}")
     print("and open http://localhost:8000/")
     return 0
-
-
-def stop(builds):
-    """End the builds that still run, and wait until they have ended."""
-    for process in builds:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate()
 
 
 def update_po(work):
@@ -142,10 +137,20 @@ if __name__ == "__main__":
     parser.add_argument(
         "--language", choices=known_languages(), help="build this one alone; both if left out"
     )
+    parser.add_argument(
+        "--without-answers",
+        action="store_true",
+        help="leave the answers of the exercises out of the pages, the notebooks and the scripts",
+    )
     parser.add_argument("--update-po", action="store_true", help="refresh the .po files instead")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     if arguments.update_po:
         sys.exit(update_po(work))
     wanted = [arguments.language] if arguments.language else known_languages()
-    sys.exit(build(arguments.site.resolve(), work, wanted))
+    options = ["-D", "without_answers=1"] if arguments.without_answers else []
+    try:
+        sys.exit(build(arguments.site.resolve(), work, wanted, *options))
+    except KeyboardInterrupt:
+        print("stopped: the next build takes up what is whole and makes the rest", file=sys.stderr)
+        sys.exit(130)

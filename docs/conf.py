@@ -17,7 +17,7 @@ from sphinx.locale import _ as translate
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
-from zh_search import synonyms  # noqa: E402 - it lies beside the extensions
+from zh_search import questions, synonyms, topics  # noqa: E402 - it lies beside the extensions
 
 project = "refnet"
 author = copyright = "The refnet authors"  # without a year: the same source gives the same bytes
@@ -110,6 +110,18 @@ if github:
     html_context |= {"github_url": github[1], "github_user": github[2], "github_repo": github[3]}
     html_context |= {"github_version": "main", "doc_path": "docs"}
 
+# Notebooks: what their first cell installs, and where they can be opened without a download
+commit = os.environ.get("GITHUB_SHA", f"v{release}")
+install_from = f"refnet=={release}"
+hosted_notebooks = ""
+if REPO_URL.startswith("https://github.com/"):
+    install_from = f"refnet @ {REPO_URL}/archive/{commit}.zip"
+    repository = REPO_URL.removeprefix("https://github.com/")
+    # .github/workflows/site.yml keeps the notebooks of the published site in this branch
+    hosted_notebooks = f"https://colab.research.google.com/github/{repository}/blob/notebooks"
+elif REPO_URL:
+    install_from = f"refnet @ git+{REPO_URL}@v{release}"
+
 
 def complete_context(app, pagename, templatename, context, doctree):
     """Tell the templates where the language switch leads, and what page and search field say."""
@@ -119,6 +131,8 @@ def complete_context(app, pagename, templatename, context, doctree):
     if pagename == "search":
         context["reading_order"] = list(reading_order(app.env, "index"))
         context["synonyms"] = synonyms() if app.config.language == "zh_CN" else []
+        context["questions"] = questions(app.config.language)
+        context["topics"] = topics(app.config.language)
         app.add_js_file("search.js", loading_method="defer")
     paragraph = doctree and next(doctree.findall(nodes.paragraph), None)
     text = " ".join(paragraph.astext().split()) if paragraph else ""

@@ -3,7 +3,8 @@
 The index (here) and the search page (the JavaScript below) cut text in the same way; runs of Latin
 letters and digits stay whole, so that a page finds code names too. Terms of the glossary that are a
 single character are words as well. The other names (又称) that the glossary gives a term lead to
-its pages too; docs/_static/search.js looks for them.
+its pages too, and words of a reader's question lead to the page that answers it (searches.toml,
+for English as well); docs/_static/search.js looks for both.
 """
 
 import re
@@ -30,6 +31,26 @@ def glossary(docs=DOCS):
     return {term: chinese.get(meaning, "") for term, meaning in rows}
 
 
+def searches(folder):
+    """Return what a folder's searches.toml says, nothing where there is none."""
+    path = folder / "searches.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def topics(language, docs=DOCS):
+    """Return pairs of words and the page that they lead to; English ones hold in each language."""
+    pages = [searches(docs)]
+    pages.append(searches(docs / "locales" / language).get("pages", {}))
+    named = [pair for table in pages for pair in table.items()]
+    return [(words, page) for page, all_words in named for words in all_words]
+
+
+def questions(language, docs=DOCS):
+    """Return the words that a search passes over, longest first, so that a part waits its turn."""
+    words = searches(docs / "locales" / language).get("questions", [])
+    return sorted(words, key=lambda word: -len(word))
+
+
 def synonyms(docs=DOCS):
     """Return pairs of another name and the term, longest first, so that a part waits its turn."""
     terms = glossary(docs)
@@ -39,9 +60,7 @@ def synonyms(docs=DOCS):
             for name in re.split(r"[、，]|（[^）]*）", names):
                 if re.fullmatch(r"[\u4e00-\u9fff]{2,6}", name) and name not in terms:
                     found[name] = term.partition("（")[0]
-    path = docs / "locales" / "zh_CN" / "searches.toml"
-    if path.exists():
-        found |= tomllib.loads(path.read_text(encoding="utf-8"))
+    found |= searches(docs / "locales" / "zh_CN").get("synonyms", {})
     return sorted(found.items(), key=lambda pair: -len(pair[0]))
 
 

@@ -78,7 +78,7 @@ def test_the_model_and_the_optimizer_that_were_saved_are_built(tmp_path):
     with pytest.raises(CheckpointError, match=r"of another size.*Build the model that was saved"):
         load_checkpoint(path, refnet.Linear(5, 3))
     other = refnet.Linear(4, 3)
-    with pytest.raises(CheckpointError, match="SGD saved.*Build the optimizer that was saved"):
+    with pytest.raises(CheckpointError, match=r"SGD saved.*Build the optimizer that was saved"):
         load_checkpoint(path, other, torch.optim.Adam(other.parameters()))
     load_checkpoint(path, other, torch.optim.SGD(other.parameters(), lr=1.0))
     assert torch.equal(other.weight, net.weight)
@@ -100,7 +100,7 @@ def test_a_file_of_torch_save_is_read_by_torch_load(tmp_path):
     net, _ = net_and_optimizer()
     path = tmp_path / "plain.pt"
     torch.save(net.state_dict(), path)
-    with pytest.raises(CheckpointError, match="written by torch.save") as caught:
+    with pytest.raises(CheckpointError, match=r"written by torch\.save") as caught:
         load_checkpoint(path)
     call = re.search(r"Use (torch\.load\(.*\))\.$", str(caught.value))[1]
     refnet.Linear(4, 3).load_state_dict(eval(call, {"torch": torch, "path": path}))
@@ -121,7 +121,7 @@ def test_nan_in_a_file_is_no_matter_for_an_older_one(tmp_path):
     content["model"]["weight"][0, 0] = torch.nan
     from refnet.training.checkpoint import fill
 
-    with pytest.raises(CheckpointError, match="nan in weight. Go back to an older checkpoint"):
+    with pytest.raises(CheckpointError, match=r"nan in weight\. Go back to an older checkpoint"):
         fill(content, net, None)
     load_checkpoint(good, net)
 
@@ -134,7 +134,7 @@ def history():
 
 
 def test_a_column_is_one_of_those_named():
-    with pytest.raises(ValueError, match="History.column: expected epoch, step") as caught:
+    with pytest.raises(ValueError, match=r"History\.column: expected epoch, step") as caught:
         history().column("accuracy")
     named = str(caught.value).partition("expected ")[2].partition(", got")[0].split(", ")
     assert "train_acc" in named
@@ -153,7 +153,7 @@ def test_a_history_is_written_to_another_path(tmp_path, write):
 def test_what_is_no_history_is_written_by_to_json(tmp_path):
     path = tmp_path / "history.json"
     history().to_csv(path)
-    with pytest.raises(DataError, match="Write one with History.to_json"):
+    with pytest.raises(DataError, match=r"Write one with History\.to_json"):
         History.from_json(path)
     history().to_json(path)
     assert History.from_json(path) == history()

@@ -465,3 +465,70 @@ def test_the_names_of_losses_are_those_of_functions_and_classes():
 
     assert name_of(partial(cross_entropy, label_smoothing=0.1)) == "cross_entropy"
     assert name_of(nn.MSELoss()) == "MSELoss"
+
+
+# Checkpoints of the first refnet, whose runs had neither schedules nor generators nor numbers
+def saved_by_the_first_refnet(path, steps, pass_length, kind="fit"):
+    """Take ``steps`` steps by hand, and save them in the first format."""
+    by_hand = trainer()
+    began = torch.get_rng_state()
+    rows, sums = [], [0.0, 0.0, 0.0, 0]  # of loss and correct, samples, batches
+    for step, (x, y) in enumerate(itertools.islice(itertools.cycle(batches()), steps), 1):
+        loss, output = by_hand.training_step(x, y)
+        sums[0] += len(y) * float(loss)
+        sums[1] += float((output.argmax(1) == y).sum())
+        sums[2] += float(len(y))
+        sums[3] += 1
+        if step % pass_length == 0:
+            epoch = step // pass_length - 1
+            rows.append([epoch, step, sums[0] / sums[2], sums[1] / sums[2], None, None, 1.5])
+            sums = [0.0, 0.0, 0.0, 0]
+    state = {
+        "kind": kind,
+        "order": [began],
+        "epoch": steps // pass_length,
+        "batch": steps % pass_length,
+        "step": steps,
+        "sums": sums,
+        "rows": rows,
+        "now": [torch.get_rng_state()],
+        "seconds": 2.0,
+    }
+    refnet.save_checkpoint(path, by_hand.model, by_hand.optimizer, state)
+
+
+@pytest.mark.parametrize("steps", [3, 7, 10])  # in the first pass, at its end, in the second
+def test_a_checkpoint_of_the_first_refnet_goes_on_bit_for_bit(tmp_path, steps):
+    saved_by_the_first_refnet(tmp_path / f"checkpoint-0000-{steps:09d}.pt", steps, 7)
+    whole, resumed = trainer(), trainer()
+    expected = whole.fit(batches(), epochs=3)
+    history = resumed.fit(batches(), epochs=3, checkpoint=tmp_path, resume=True)
+    assert torch.equal(weights(resumed.model), weights(whole.model))
+    assert rows(history) == rows(expected)
+    assert [row.train_acc for row in history] == [row.train_acc for row in expected]
+
+
+def test_the_last_row_of_a_run_over_steps_of_the_first_refnet_has_its_accuracy(tmp_path):
+    path = tmp_path / "checkpoint-0000-000000005.pt"
+    saved_by_the_first_refnet(path, 5, 7, "fit_steps")  # stopped before its last row was written
+    expected = trainer().fit_steps(batches(), 5)
+    history = trainer().fit_steps(batches(), 5, checkpoint=tmp_path, resume=True)
+    assert history[-1].train_acc == expected[-1].train_acc > 0
+
+
+def test_a_checkpoint_of_the_first_refnet_is_refused_by_the_other_loop(tmp_path):
+    saved_by_the_first_refnet(tmp_path / "checkpoint-0000-000000003.pt", 3, 7)
+    expected = r"^resume=True: expected a checkpoint of Trainer.fit_steps, got one of fit\. Choose "
+    with pytest.raises(refnet.CheckpointError, match=expected):
+        trainer().fit_steps(batches(), 7, checkpoint=tmp_path, resume=True)
+
+
+def test_a_schedule_is_not_resumed_from_a_checkpoint_of_the_first_refnet(tmp_path):
+    saved_by_the_first_refnet(tmp_path / "checkpoint-0000-000000003.pt", 3, 7)
+    run = trainer()
+    run.schedule = torch.optim.lr_scheduler.StepLR(run.optimizer, 1)
+    before = weights(run.model)
+    expected = r"expected a checkpoint of a run with StepLR, got one with no schedule\. Pass the"
+    with pytest.raises(refnet.CheckpointError, match=expected):
+        run.fit(batches(), epochs=3, checkpoint=tmp_path, resume=True)
+    assert torch.equal(weights(run.model), before)
