@@ -2,7 +2,8 @@
 
 `python docs/build.py` sets the language and the folders. Two environment variables add what only
 a published site has: REFNET_SITE_URL (canonical and hreflang links) and REFNET_REPO_URL, or
-GITHUB_REPOSITORY (link to the source, "edit this page").
+GITHUB_REPOSITORY (link to the source, "edit this page", hosted notebooks, which install the
+REFNET_COMMIT of it, or else the tag of this version).
 """
 
 import os
@@ -116,7 +117,7 @@ if github:
     html_context |= {"github_version": "main", "doc_path": "docs"}
 
 # Notebooks: what their first cell installs, and where they can be opened without a download
-commit = os.environ.get("GITHUB_SHA", f"v{release}")
+commit = os.environ.get("REFNET_COMMIT", f"v{release}")
 install_from = f"refnet=={release}"
 hosted_notebooks = ""
 if REPO_URL.startswith("https://github.com/"):

@@ -1,6 +1,7 @@
 """The wheel works without the repository: built, installed elsewhere, run from an empty folder."""
 
 import ast
+import importlib
 import importlib.metadata
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
+SOURCE = "refnet==0.1.0"
 XOR = """
 import pathlib, sys, torch, refnet
 assert pathlib.Path(refnet.__file__).is_relative_to(sys.argv[1]), refnet.__file__
@@ -175,3 +178,31 @@ def test_the_command_refnet_runs_as_the_module_does(installed, tmp_path):
     assert by_name.returncode == as_module.returncode == 0
     assert by_name.stdout.startswith("usage: refnet ")
     assert as_module.stdout.startswith("usage: python -m refnet ")
+
+
+def test_the_first_cell_of_a_notebook_installs_refnet_or_says_in_a_sentence_why_not(
+    wheel, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))
+    cell = importlib.import_module("notebooks").INSTALL
+    venv.create(tmp_path / "empty", with_pip=True)
+    settings = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PIP_NO_DEPS": "1"}
+
+    def first_cell(**more):
+        return subprocess.run(
+            [tmp_path / "empty" / "bin" / "python", "-c", cell.format(comment="-", source=SOURCE)],
+            env=settings | {"PIP_NO_INDEX": "1"} | more,
+            capture_output=True,
+            text=True,
+        )
+
+    failed = first_cell()
+    assert failed.returncode == 1
+    assert re.fullmatch(
+        rf"refnet: expected pip to install {SOURCE}, got: ERROR: No matching .+\. Check .+\.\n",
+        failed.stderr,
+    )
+    installed = first_cell(PIP_FIND_LINKS=str(wheel.parent))
+    assert (installed.returncode, installed.stderr) == (0, "")
+    nothing_to_do = first_cell()
+    assert (nothing_to_do.returncode, nothing_to_do.stderr) == (0, "")
