@@ -1,8 +1,8 @@
 """Build the site in both languages into site/, every warning an error: `python docs/build.py`.
 
 `--language en` builds one of them alone, beside what is there already. `--without-answers` leaves
-out the answers of the exercises, for a class. `--update-po` refreshes the
-Chinese .po files from the English pages instead: new messages come in empty, changed ones fuzzy,
+out the answers of the exercises, for a class. `--update-po` refreshes the .po files of every folder
+in docs/locales from the English pages instead: new messages come in empty, changed ones fuzzy,
 dropped ones go. The gate (docs/check_po.py) then lists what to do.
 """
 
@@ -68,7 +68,7 @@ def write_root(site, languages, address):
 
 def known_languages():
     """Return English and the languages of docs/locales."""
-    return ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
+    return ["en", *sorted(folder.name for folder in (DOCS / "locales").glob("*/"))]
 
 
 def build(site, work, wanted, *options):
@@ -113,7 +113,8 @@ def update_po(work):
         return failed
     before = {path: path.read_text(encoding="utf-8") for path in (DOCS / "locales").rglob("*.po")}
     folders = ["-p", work / "gettext", "-d", DOCS / "locales"]
-    command = ["-m", "sphinx_intl", "update", *folders, "-l", "zh_CN", "-w", "0", "--no-obsolete"]
+    codes = [part for code in known_languages()[1:] for part in ("-l", code)]
+    command = ["-m", "sphinx_intl", "update", *folders, *codes, "-w", "0", "--no-obsolete"]
     failed = subprocess.run([sys.executable, *command]).returncode
     for path, text in before.items():
         keep_head(path, text)

@@ -30,7 +30,6 @@ with open(DOCS / "facts.toml", "rb") as file:
 NUMBERS_NOT_YET = {
     "reference/performance",
     "reference/results",
-    "tutorials/neural-network",
 }
 BOOLEANS_NOT_YET = {"guides/several-machines", "guides/train-your-way", "reference/from-megengine"}
 MOST_ON_A_PAGE = 0.35
