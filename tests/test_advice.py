@@ -311,10 +311,10 @@ DATA = "refnet.ArrayDataset(torch.rand(8, 4), torch.zeros(8).long())"
 @pytest.mark.parametrize(
     ("wrong", "advice", "right"),
     [
-        (f"refnet.Loader({DATA}, '8')", "Pass a plain int for batch_size", "int('8')"),
-        (f"refnet.Loader({DATA}, 8.0)", "Pass a plain int for batch_size", "int(8.0)"),
-        (f"refnet.Loader({DATA}, True)", "Pass a plain int for batch_size", "int(True)"),
-        (f"refnet.Loader({DATA}, 0)", "Choose batch_size >= 1", "1"),
+        (f"refnet.RandomSampler({DATA}, '8')", "Pass a plain int for batch_size", "int('8')"),
+        (f"refnet.RandomSampler({DATA}, 8.0)", "Pass a plain int for batch_size", "int(8.0)"),
+        (f"refnet.RandomSampler({DATA}, True)", "Pass a plain int for batch_size", "int(True)"),
+        (f"refnet.RandomSampler({DATA}, 0)", "Choose batch_size >= 1", "1"),
         ("refnet.BatchNorm1d(4, momentum='0.1')", "Pass an int or a float for momentum", "0.1"),
         ("refnet.BatchNorm1d(4, momentum=2)", r"in \[0, 1\].*Choose another momentum", "0.5"),
         ("refnet.BatchNorm1d(4, momentum=np.nan)", "Choose another momentum", "0.5"),

@@ -206,7 +206,7 @@ def test_the_address_of_the_site_gives_canonical_and_language_links(small):
 
 def test_chinese_is_searched_by_pairs_of_characters():
     search = load(DOCS / "_ext" / "zh_search.py").ChineseBigrams({})
-    assert search.split("全连接层 Linear 层") == ["全连", "连接", "接层", "Linear", "层"]
+    assert search.split("全连接层 Linear 层") == ["全连", "连接", "接层", "层", "Linear", "层"]
     assert search.word_filter("连接")
     assert not search.word_filter("的")
 

@@ -18,7 +18,8 @@ if {{lacking}}:
 extensions = ["myst_parser", "live"]
 templates_path = [{str(DOCS / "_templates")!r}]
 html_theme = "pydata_sphinx_theme"
-html_context = {{{{"languages": [], "reading_order": []}}}}
+html_context = {{{{"languages": [], "reading_order": [], "synonyms": {{{{}}}}, "questions": []}}}}
+html_context["topics"] = []
 """
 PAGE = "# A page\n\n```{live} overfit\n```\n"
 

@@ -155,11 +155,11 @@ def _glyphs(text: str, height: int, width: int) -> Pixels:
     """Return the word drawn by Pillow, or an empty array where it has no room."""
     from PIL import Image, ImageDraw, ImageFont, features
 
+    runs = _runs(text)
     if _needs_shaping(text) and not (features.check("raqm") and features.check("fribidi")):
         expected = "letters that stand one after the other, from left to right"
         do = f"For these Pillow needs FriBiDi (on Debian: apt-get install libfribidi0), {ELSE}"
         raise ValueError(sentence("draw_text", expected, repr(text), do))
-    runs = _runs(text)
 
     def ink(size: float) -> Pixels:
         if size < SMALLEST:
