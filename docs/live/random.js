@@ -44,7 +44,7 @@ const torchRandom = (seed) => {
     for (let i = 0; i < n; i++) {
       if (i & 8) continue; // eight numbers, and the eight behind them
       const radius = Math.sqrt(-2 * Math.log(1 - values[i]));
-      const angle = 2 * Math.PI * values[i + 8];
+      const angle = Math.fround(Math.fround(2 * Math.PI) * values[i + 8]); // rounded as torch's
       values[i] = radius * Math.cos(angle);
       values[i + 8] = radius * Math.sin(angle);
     }

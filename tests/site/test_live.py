@@ -126,7 +126,8 @@ def test_after_100_steps_the_weights_are_those_of_torch(visit, activation, r, to
     assert max(distances.values()) <= tolerance
 
 
-# The features are those of the page; their last bits are the logarithm's and the cosine's
+# The last bits of the features are the logarithm's and the cosine's. Torch's own float32 is 5e-7
+# from its float64 after 30 steps with them, and 2e-2 after 100, so that ten are compared
 def test_with_fourier_features_the_weights_are_those_of_the_page(visit):
     page = visit().open(OVERFIT)
     tick = "live.querySelector('[name=fourier]').checked = true;"
@@ -137,12 +138,13 @@ def test_with_fourier_features_the_weights_are_those_of_the_page(visit):
     np.testing.assert_allclose(start.pop("waves.frequencies"), drawn, rtol=1e-6, atol=1e-6)
     for value, expected in zip(start.values(), twin.model.parameters(), strict=True):
         assert (value == expected.detach().numpy().ravel()).all()
-    found = arrays(on(page, "await live.run(100); return live.weights();"))
+    found = arrays(on(page, "await live.run(10); return live.weights();"))
     del found["waves.frequencies"]
-    twin.train(100)
+    twin.train(10)
     for value, expected in zip(found.values(), twin.model.parameters(), strict=True):
         assert distance(value, expected) <= 1e-5
-    assert float(page.locator("[data-out=iou]").inner_text()) > 0.7
+    on(page, "await live.run(190);")
+    assert float(page.locator("[data-out=iou]").inner_text()) > 0.85
 
 
 # Denormal numbers made runs slower and slower once; time itself cannot be tested on a busy machine
