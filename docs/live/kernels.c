@@ -244,6 +244,14 @@ OUT(put) void put(const float* a, const int* chosen, const float* value, float* 
   for (int i = 0; i < M; i++) out[i * N + chosen[i]] = value[i];
 }
 
+// The columns of a (M, K) and, behind them, those of b (M, N)
+OUT(join) void join(const float* a, const float* b, float* out, int M, int K, int N) {
+  for (int i = 0; i < M; i++) {
+    for (int j = 0; j < K; j++) *out++ = *a++;
+    for (int j = 0; j < N; j++) *out++ = *b++;
+  }
+}
+
 // Every window of h x w numbers of a (H, W), one a row
 OUT(windows) void windows(const float* a, float* out, int H, int W, int h, int w) {
   for (int i = 0; i + h <= H; i++)

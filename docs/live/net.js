@@ -1,12 +1,20 @@
 // A net of the course in the worker: torch's start values, steps of training, probabilities.
+const startValue = (kind, shape, random) => {
+  const n = count(shape);
+  if ("normal" in kind) {
+    const columns = shape[1]; // each row has a spread of its own
+    return random.normal(n).map((v, i) => v * kind.normal[Math.floor(i / columns)]);
+  }
+  const value = new Float32Array(n);
+  if ("fill" in kind) return value.fill(kind.fill);
+  return value.map(() => random.uniform(-kind.uniform, kind.uniform));
+};
+
 const startValues = (kinds, shapes, seed) => {
   const random = torchRandom(seed);
   const values = {};
   for (const [name, kind] of Object.entries(kinds)) {
-    const value = new Float32Array(count(shapes[name]));
-    if ("fill" in kind) value.fill(kind.fill);
-    else for (let i = 0; i < value.length; i++) value[i] = random.uniform(-kind.uniform, kind.uniform);
-    values[name] = value;
+    values[name] = startValue(kind, shapes[name], random);
   }
   return values;
 };

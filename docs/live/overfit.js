@@ -85,11 +85,17 @@ class Overfit {
     this.target = box.find(".live-target");
     this.output = box.find(".live-output");
     this.curve = box.find(".live-curve") && new Curve(box.find(".live-curve"));
-    for (const name of ["word", "activation", "range", "batch-norm", "seed"]) {
+    for (const name of ["word", "activation", "range", "batch-norm", "fourier", "seed"]) {
       box.control(name).addEventListener("change", () => {
         if (name === "word") this.file = null;
         this.share(box, name);
         box.chosen();
+      });
+    }
+    for (const offer of box.element.querySelectorAll("[data-offer]")) {
+      offer.addEventListener("click", () => {
+        box.control("word").value = offer.textContent;
+        box.control("word").dispatchEvent(new Event("change"));
       });
     }
     box.control("steps").addEventListener("change", () => this.share(box, "steps"));
@@ -133,7 +139,8 @@ class Overfit {
     const white = labels.map((label) => 255 * label);
     paint(this.target, white, WIDTH, HEIGHT);
     const batchNorm = box.control("batch-norm").checked ? "-bn" : "";
-    const key = box.control("activation").value + batchNorm;
+    const fourier = box.control("fourier").checked ? "-fourier" : "";
+    const key = box.control("activation").value + batchNorm + fourier;
     const range = Number(box.control("range").value);
     return { key, range, seed, height: HEIGHT, width: WIDTH, labels };
   }

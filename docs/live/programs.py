@@ -7,9 +7,13 @@ training and a prediction are, and tracing.py records what that comes to.
 import base64
 import gzip
 import math
+from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
+from itertools import product
 
 import numpy as np
+import torch
 from torch import nn
 from tracing import execute, program
 
@@ -31,10 +35,31 @@ BACKWARD = {
 LINEAR = (nn.Linear, refnet.Linear)
 
 
+class Waves(nn.Module):
+    """Fourier features, as the OVERFIT page has them: sines and cosines of the coordinates."""
+
+    SPREAD = (6.0, 20.0)  # of the frequencies along y and along x
+
+    def __init__(self):
+        super().__init__()
+        frequencies = torch.randn(2, 64) * torch.tensor(self.SPREAD)[:, None]
+        self.register_buffer("frequencies", frequencies)
+
+    def forward(self, x):
+        angles = x @ self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def waves(x, frequencies):
+    """Return what Waves does to points (N, 2): (N, 128)."""
+    angles = x @ frequencies
+    return np.hstack([np.sin(angles), np.cos(angles)])
+
+
 def layers(model, prefix=""):
     """Yield name and layer of each step that a model takes, first to last."""
     for name, layer in model.named_children():
-        if isinstance(layer, refnet.Sequential):
+        if isinstance(layer, (refnet.Sequential, nn.Sequential)):
             yield from layers(layer, f"{prefix}{name}.")
         elif not isinstance(layer, nn.Flatten):  # the programs take rows of numbers
             yield f"{prefix}{name}", layer
@@ -53,6 +78,8 @@ def start(model):
             kinds[f"{name}.bias"] = {"fill": 0}
             kinds[f"{name}.running_mean"] = {"fill": 0}
             kinds[f"{name}.running_var"] = {"fill": 1}
+        elif isinstance(layer, Waves):
+            kinds[f"{name}.frequencies"] = {"normal": Waves.SPREAD}
     return kinds
 
 
@@ -123,6 +150,8 @@ def _forward(name, layer, x, a, results, back):
         mean, var = by_hand.batch_norm_running(x, mean, var)
         results[f"{name}.running_mean"], results[f"{name}.running_var"] = mean, var
         return by_hand.batch_norm(x, gamma, a[f"{name}.bias"])
+    if isinstance(layer, Waves):  # the first step: nothing before it learns
+        return waves(x, a[f"{name}.frequencies"])
     back.append(lambda dy, gradients: BACKWARD[type(layer)](x, dy))
     return FORWARD[type(layer)](x)
 
@@ -140,6 +169,8 @@ def predict(model, inputs, batch):
             elif isinstance(layer, refnet.BatchNorm1d):
                 running = [a[f"{name}.running_mean"], a[f"{name}.running_var"]]
                 x = by_hand.batch_norm_evaluation(x, *values, *running)
+            elif isinstance(layer, Waves):
+                x = waves(x, a[f"{name}.frequencies"])
             else:
                 x = FORWARD[type(layer)](x)
         return {"p": by_hand.softmax(x)}
@@ -156,17 +187,47 @@ def net(model, inputs, batch, rows, optimizer, momentum=0.0):
     }
 
 
-def overfit(activation, batch_norm):
+def overfit_model(activation, batch_norm, fourier=False):
+    """Return the model of the OVERFIT page, with Fourier features of the points if asked."""
+    if not fourier:
+        return refnet.overfit_net(activation, batch_norm)
+    block = partial(refnet.fully_connected, activation=activation, batch_norm=batch_norm)
+    steps = [Waves(), block(128, 64), block(64, 256), block(256, 64), refnet.Linear(64, 2)]
+    names = ["waves", "0", "1", "2", "3"]  # those of the net without
+    return nn.Sequential(OrderedDict(zip(names, steps, strict=True)))
+
+
+def overfit(activation, batch_norm, fourier=False):
     """Return the net of the OVERFIT page."""
-    return net(refnet.overfit_net(activation, batch_norm), 2, 256, 1000, "adam")
+    return net(overfit_model(activation, batch_norm, fourier), 2, 256, 1000, "adam")
+
+
+def numbered_from_the_end(program):
+    """Return a program with other names: where two end alike, they are then packed as one."""
+    many = len(program["steps"])
+    names = {step[1]: f"v{many - i}" for i, step in enumerate(program["steps"])}
+
+    def renamed(argument):
+        return names.get(argument, argument)
+
+    return {
+        "inputs": program["inputs"],
+        "shapes": {renamed(name): shape for name, shape in program["shapes"].items()},
+        "steps": [[step[0], *map(renamed, step[1:])] for step in program["steps"]],
+        "outputs": {name: renamed(value) for name, value in program["outputs"].items()},
+    }
 
 
 def overfit_nets():
-    """Return all nets of the OVERFIT page, by activation function and batch normalization."""
+    """Return all nets of the OVERFIT page, by their activation function and additions."""
     nets = {}
-    for activation in ("relu", "tanh", "cos"):
-        nets[activation] = overfit(activation, False)
-        nets[f"{activation}-bn"] = overfit(activation, True)
+    for batch_norm, fourier in product((False, True), repeat=2):  # alike ones near each other
+        for activation in ("relu", "tanh", "cos"):
+            key = activation + "-bn" * batch_norm + "-fourier" * fourier
+            found = overfit(activation, batch_norm, fourier)
+            for name in ("step", "predict"):
+                found[name] = numbered_from_the_end(found[name])
+            nets[key] = found
     return nets
 
 

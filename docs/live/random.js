@@ -37,6 +37,20 @@ const torchRandom = (seed) => {
     return Math.fround(rand() * range + Math.fround(low));
   };
 
+  // As torch.randn for a multiple of 16 numbers: Box and Muller, "A Note on the Generation of
+  // Random Normal Deviates", 1958. Torch's own logarithm may round the last bit otherwise
+  const normal = (n) => {
+    const values = Float32Array.from({ length: n }, rand);
+    for (let i = 0; i < n; i++) {
+      if (i & 8) continue; // eight numbers, and the eight behind them
+      const radius = Math.sqrt(-2 * Math.log(1 - values[i]));
+      const angle = Math.fround(Math.fround(2 * Math.PI) * values[i + 8]); // rounded as torch's
+      values[i] = radius * Math.cos(angle);
+      values[i + 8] = radius * Math.sin(angle);
+    }
+    return values;
+  };
+
   // As torch.randperm: each place changes with itself or a later one
   const permutation = (n) => {
     const order = Int32Array.from({ length: n }, (_, i) => i);
@@ -49,5 +63,5 @@ const torchRandom = (seed) => {
     return order;
   };
 
-  return { rand, uniform, permutation };
+  return { rand, uniform, normal, permutation };
 };

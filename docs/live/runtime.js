@@ -158,6 +158,10 @@ class Loaded {
       const sides = [...shapes[names[0]].slice(-2), ...names.slice(1)];
       return () => kernels.windows(a, out, ...sides);
     }
+    if (operation === "join") {
+      const widths = names.map((name) => shapes[name][1]);
+      return () => kernels.join(a, b, out, M, ...widths);
+    }
     if (operation === "put") return () => kernels.put(a, b, c, out, M, N);
     if (operation === "pick") return () => kernels.pick(a, b, out, ...shapes[names[0]]);
     if (ALONG_AN_AXIS.includes(operation)) {

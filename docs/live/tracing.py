@@ -98,7 +98,13 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
             return self._windows(arguments[1])
         if function is np.einsum and arguments[0] == CONVOLUTION:
             return self._convolution(*arguments[1:])
+        if function is np.hstack:
+            return self._join(*arguments[0])
         return NotImplemented
+
+    def _join(self, left, right):
+        shape = (len(left), left.shape[1] + right.shape[1])
+        return self.recorder.add("join", shape, left, right)
 
     def _windows(self, sides):
         height, width = self.shape[2:]
@@ -205,6 +211,7 @@ OPERATIONS = {operation: ufunc for ufunc, operation in (UNARY | BINARY).items()}
     "max1": lambda a: a.max(1),
     "pick": lambda z, labels: z[np.arange(len(z)), labels],
     "put": _put,
+    "join": lambda a, b: np.hstack([a, b]),
     "windows": _windows,
     "reshape": lambda a: a,
 }

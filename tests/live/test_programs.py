@@ -53,7 +53,7 @@ def train_program(program, start, batches, lr):
         values |= {"x": x.numpy(), "labels": y.numpy(), "t": t, "lr": lr}
         results = execute(program, values)
         values |= {name: value for name, value in results.items() if name in values}
-    return results
+    return values | results
 
 
 def assert_agree(results, expected, loss):
@@ -66,25 +66,28 @@ def assert_agree(results, expected, loss):
 
 
 @pytest.mark.parametrize(
-    ("activation", "r", "batch_norm"),
+    ("activation", "r", "batch_norm", "fourier"),
     [
-        ("relu", 0, False),
-        ("relu", 1, False),
-        ("tanh", 1, False),
-        ("cos", 1, False),
-        ("cos", 3, False),
-        ("cos", 6, False),
-        ("relu", 0, True),
-        ("cos", 3, True),
+        ("relu", 0, False, False),
+        ("relu", 1, False, False),
+        ("tanh", 1, False, False),
+        ("cos", 1, False, False),
+        ("cos", 3, False, False),
+        ("cos", 6, False, False),
+        ("relu", 0, True, False),
+        ("cos", 3, True, False),
+        ("relu", 1, False, True),
+        ("tanh", 1, True, True),
     ],
 )
-def test_the_program_trains_overfit_as_torch_does(activation, r, batch_norm):
-    from programs import overfit
+def test_the_program_trains_overfit_as_torch_does(activation, r, batch_norm, fourier):
+    from programs import overfit_model, overfit_nets
 
     refnet.seed_everything(0)
-    model = refnet.overfit_net(activation, batch_norm).double()
+    model = overfit_model(activation, batch_norm, fourier).double()
     start = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    program = overfit(activation, batch_norm)["step"]
+    key = activation + "-bn" * batch_norm + "-fourier" * fourier
+    program = overfit_nets()[key]["step"]
     # a bias in front of batch normalization has gradient 0, which Adam's division makes of
     # rounding errors: where it goes changes no output, so there it starts with none to move
     batches = picture_batches(r, 100)
