@@ -2,10 +2,12 @@
 
 A number of two or more digits in the prose of a page stands in its prompts or in what they print,
 rounded there or as a percentage, comes from a results file through the role ``{result}``, or is a
-fact of the world with its source in docs/facts.toml. And a page shows its numbers: few of its
-outputs are a mere True or False. Pages that are not yet so are listed here; a list only shrinks.
+fact of the world with its source in docs/facts.toml; what a table of results was measured with
+stands in its file. And a page shows its numbers: few of its outputs are a mere True or False. Pages
+that are not yet so are listed here; a list only shrinks.
 """
 
+import json
 import math  # noqa: F401 - facts are computed with it
 import re
 import sys
@@ -31,7 +33,7 @@ NUMBERS_NOT_YET = {
     "reference/performance",
     "reference/results",
 }
-BOOLEANS_NOT_YET = {"guides/several-machines", "guides/train-your-way", "reference/from-megengine"}
+BOOLEANS_NOT_YET: set[str] = set()
 MOST_ON_A_PAGE = 0.35
 MOST_IN_ALL = 0.20
 
@@ -44,6 +46,7 @@ NUMBER = re.compile(
     r"( ?%| percent| of 100\b| million| billion| ?[万亿])?"
 )
 IN_CODE = re.compile(r"(?<![A-Za-z_])\d[\d_,]*(?:\.\d+)?(?:e[+-]?\d+)?|(?<=[A-Za-z_])\d{2,}")
+TABLE = re.compile(r"^```\{results\} (\S+)\n((?::[\w-]+:.*\n)+)", re.MULTILINE)
 YES_OR_NO = re.compile(r"[\s(\[{,]*(?:(?:True|False)[\s,)\]}]*)+")
 
 
@@ -89,9 +92,23 @@ def long_numbers(text):
             yield match
 
 
-def shown_on(path, text):
-    """Return the values that a page prints, and those that its prompts are made of."""
+def in_tables(text):
+    """Return the values in the settings of the files that a page's tables come from.
+
+    A table names the file and the rows and columns it takes; the file says how it was measured.
+    """
     found = set()
+    for name, options in TABLE.findall(text):
+        content = json.loads((DOCS / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        made = {key: content.get(key) for key in ("claim", "settings", "images")}
+        words = f"{options} {json.dumps(made)}".replace(",", " ")
+        found.update(Decimal(number) for number in re.findall(r"\d+(?:\.\d+)?", words))
+    return found
+
+
+def shown_on(path, text):
+    """Return the values that a page prints, those that its prompts are made of, and its tables'."""
+    found = in_tables(text)
     for fence in read(text, str(path)):
         if isinstance(fence, Fence):
             for prompt in fence.prompts:

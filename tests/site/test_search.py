@@ -209,7 +209,7 @@ def search(page, address, query):
     page.wait_for_function(
         "query => new URLSearchParams(location.search).get('q') === query"
         " && document.querySelector('#search-results .search-summary')?.innerText.trim()",
-        arg="".join(query.splitlines()),  # the field keeps one line
+        arg=query.replace("\n", " "),  # the field has one line
     )
     return page
 
