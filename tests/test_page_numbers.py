@@ -31,7 +31,7 @@ NUMBERS_NOT_YET = {
     "reference/performance",
     "reference/results",
 }
-BOOLEANS_NOT_YET = {"guides/several-machines", "guides/train-your-way", "reference/from-megengine"}
+BOOLEANS_NOT_YET = {"reference/from-megengine"}
 MOST_ON_A_PAGE = 0.35
 MOST_IN_ALL = 0.20
 
