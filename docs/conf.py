@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from babel import Locale
 from docutils import nodes
 from sphinx.locale import _ as translate
 
@@ -74,6 +75,10 @@ OUTSIDE = {  # what the docstrings refer to; an inventory would be fetched from 
 
 # Languages: the code of the build, the tag of the Web, the name in the language itself
 LANGUAGES = [("en", "en", "English"), ("zh_CN", "zh-CN", "简体中文")]
+for folder in sorted((DOCS / "locales").glob("*/")):  # any other one is a folder of catalogs
+    if folder.name not in {code for code, *_ in LANGUAGES}:
+        name = Locale.parse(folder.name).get_display_name(folder.name).capitalize()
+        LANGUAGES.append((folder.name, folder.name.replace("_", "-"), name))
 language = "en"
 locale_dirs = ["locales"]
 gettext_compact = gettext_uuid = False  # one catalog for each page

@@ -16,6 +16,7 @@ from sphinx import addnodes
 
 BOLD = ("dropdown_title", "sd_tab_label")
 LEFT_OUT = (nodes.Invisible, nodes.raw, nodes.topic, addnodes.toctree, addnodes.desc)
+EXERCISES = {"exercises", "your-turn"}  # sections, whose addresses are the same in each language
 WHOLE_SET = re.compile(r"\bFashionMNIST\(([^()]*)\)")
 
 
@@ -169,7 +170,7 @@ def is_answer(node):
     if type(node).__name__ != "dropdown_main":  # of sphinx-design
         return False
     section = node.parent
-    while section is not None and "exercises" not in section["ids"]:
+    while section is not None and not EXERCISES & set(section["ids"]):
         section = section.parent
     return section is not None
 

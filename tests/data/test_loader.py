@@ -648,6 +648,12 @@ def test_the_whole_sentence(case):
             "255. Of pixels in [0, 255] these are Normalize(127.5, 127.5).",
         ),
         (
+            Normalize(0.5, 0.5),
+            torch.tensor([-255, 0]),
+            "Normalize: expected inputs in the unit of mean 0.5 and std 0.5, got inputs from -255 "
+            "to 0. Of pixels in [0, 255] these are Normalize(127.5, 127.5).",
+        ),
+        (
             Normalize(72.9, 90.0),
             torch.tensor([0.0, 1.0]),
             "Normalize: expected inputs in the unit of mean 72.9 and std 90, got inputs from 0 to "
@@ -699,6 +705,17 @@ def test_a_smaller_sampler_is_remarked_in_the_readers_line():
         "this data set. For the first 3 alone take ArrayDataset(x[:3], y[:3])."
     )
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("data", [PICTURES, OneByOne(PICTURES.x, PICTURES.y)], ids=["array", "own"])
+def test_an_empty_list_of_indices_is_an_empty_batch(data):
+    sizes = [(x.shape, y.shape) for x, y in Loader(data, [[], [3]])]
+    assert sizes == [((0, 5, 4), (0,)), ((1, 5, 4), (1,))]
+
+
+def test_without_a_seed_the_order_is_that_of_seed_0():
+    orders = [torch.cat(list(RandomSampler(100, 7, *seed))).tolist() for seed in [(), (0,), (1,)]]
+    assert orders[0] == orders[1] != orders[2]
 
 
 def test_a_column_of_labels_is_flattened_and_rows_of_floats_are_numbers():

@@ -45,6 +45,31 @@ class StoppedError(Exception):
     pass
 
 
+def test_without_a_device_the_best_there_is_computes(monkeypatch):
+    model = nn.Linear(4, 3)
+    monkeypatch.setenv("REFNET_DEVICE", "cpu")
+    run = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert (run.device, run.verbose) == (torch.device("cpu"), True)
+
+
+def test_a_run_over_steps_after_one_over_epochs_is_another_run():
+    run, seen = trainer(), []
+    run.fit(batches(), epochs=2)
+    history = run.fit_steps(batches(), 3, callback=lambda step, _: seen.append(step))
+    assert [(row.epoch, row.step) for row in history] == [(None, 3)]
+    assert seen == [0, 3]
+
+
+def test_evaluate_asks_the_loader_for_its_device_and_names_what_is_none():
+    x, y = samples()
+    data = refnet.ArrayDataset(x, y)
+    loader = refnet.Loader(data, refnet.SequentialSampler(data, 8))
+    trainer().evaluate(loader)
+    assert loader.device == torch.device("cpu")
+    with pytest.raises(TypeError, match=r"^Trainer: expected batches \(x, y\), got int\. Pass a"):
+        trainer().evaluate(5)
+
+
 # fit in a loop goes on counting
 def test_fit_in_a_loop_is_one_run(tmp_path):
     x, y = samples()
@@ -59,6 +84,13 @@ def test_fit_in_a_loop_is_one_run(tmp_path):
     assert torch.equal(weights(part.model), weights(whole.model))
     seconds = [row.seconds for row in history]
     assert seconds == sorted(seconds)
+
+
+def test_a_run_of_one_step_goes_on_too():
+    run = trainer()
+    for _ in range(2):
+        history = run.fit(batches()[:1], epochs=1)
+    assert [(row.epoch, row.step) for row in history] == [(0, 1), (1, 2)]
 
 
 def test_fit_steps_in_a_loop_goes_on_with_stream_and_count():
@@ -181,6 +213,29 @@ PLACES = {
     ),
     "subclass": lambda data: Wrapped(data, batch_size=8, sampler=Epochs(data)),
 }
+
+
+class Rolled(torch.utils.data.Dataset):
+    """A data set whose inputs depend on the epoch."""
+
+    def __init__(self):
+        self.x, self.y = samples()
+        self.epochs = []
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.x[i].roll(self.epochs[-1]), self.y[i]
+
+
+def test_a_data_set_learns_the_epoch_too():
+    data = Rolled()
+    trainer().fit(DataLoader(data, 8), epochs=3)
+    assert data.epochs == [0, 1, 2]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -405,6 +460,17 @@ def test_an_average_of_the_weights_is_kept_by_a_hook_of_the_optimizer():
     run.fit(batches(), epochs=2)
     assert int(average.n_averaged) == 14
     assert not torch.equal(weights(average.module), weights(run.model))
+
+
+# autocast around both: its cache would hold the weights of the first evaluation
+def test_evaluate_inside_autocast_sees_the_weights_of_now():
+    run = trainer()
+    with torch.autocast("cpu", torch.bfloat16):
+        before = run.evaluate(batches())
+        with torch.no_grad():
+            run.model[2].bias += torch.tensor([10.0, 0.0, 0.0])
+        after = run.evaluate(batches())
+    assert after.loss > before.loss + 1
 
 
 # autocast around fit: its cache would hold the weights of the first step

@@ -471,10 +471,9 @@ class Trainer:
         run = self._run
         state = run.state(self.device)  # every process: it sums over them
         now = self._random()
-        order = run.order or now
         state["now"] = now[0]
-        state["order"] = order[0]
-        state["generators"] = [now[1], order[1]]
+        state["order"] = run.order[0]
+        state["generators"] = [now[1], run.order[1]]
         state["schedule"] = None
         if self.schedule is not None:
             kind = type(self.schedule).__name__
