@@ -17,6 +17,7 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+CATALOGS = DOCS / "locales" / "zh_CN" / "LC_MESSAGES"
 SOURCES = [*DOCS.rglob("*.md"), *DOCS.rglob("*.rst")]
 PAGES = sorted(p.relative_to(DOCS).with_suffix("").as_posix() for p in SOURCES)
 LANGUAGES = {"en": "en", "zh_CN": "zh-CN"}
@@ -202,6 +203,39 @@ def test_the_address_of_the_site_gives_canonical_and_language_links(small):
         assert page.find("a", href=edit)
     root = (site / "index.html").read_text(encoding="utf-8")
     assert f'hreflang="zh-CN" href="{address}/zh_CN/"' in root
+
+
+# Signs of a Chinese that is spoken, not translated: how often they may stand, or must, in a page's
+# 1,000 characters. English says "it" and ";" where Chinese takes the noun, or a new sentence
+VOICE = {"它": (0, 4), "；": (0, 3), "我们": (2, 1000)}
+
+
+def out_of_voice(catalog):
+    """Return the words of VOICE that a Chinese catalog has too often or too seldom, in 1,000."""
+    prose = "".join(entry.msgstr for entry in catalog)
+    prose = re.sub(r"`[^`]*`|\$[^$]*\$", "", prose)
+    thousands = len(CHINESE.findall(prose)) / 1000
+    counts = {word: prose.count(word) / thousands for word in VOICE}
+    return {
+        word: round(counts[word], 1)
+        for word, (least, most) in VOICE.items()
+        if not least <= counts[word] <= most
+    }
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CATALOGS / "tutorials").glob("*.po")), ids=lambda path: path.stem
+)
+def test_the_tutorials_speak_chinese_as_it_is_spoken(path):
+    assert out_of_voice(polib.pofile(str(path))) == {}, path.name
+
+
+def test_a_translated_sentence_is_out_of_voice():
+    stiff = polib.POFile()
+    stiff.append(polib.POEntry(msgid="a", msgstr="它返回它的输出；它的输入不变。"))
+    assert out_of_voice(stiff).keys() == {"它", "；", "我们"}
+    stiff[0].msgstr = "我们看看输出，`它；` 是代码，输入不变。"
+    assert out_of_voice(stiff) == {}
 
 
 def test_chinese_is_searched_by_pairs_of_characters():
