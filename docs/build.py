@@ -83,11 +83,11 @@ def build(site, work, wanted, *options):
         print(f"building {site / code}", flush=True)
         language = ("-W", "-D", f"language={code}")
         builds[code] = sphinx("html", site / code, trees[code], *language, *options)
+    said = {code: process.communicate()[0] for code, process in builds.items()}
     for code in wanted:
-        failed = finish(builds[code])
+        print(said[code], end="", file=sys.stderr, flush=True)
+        failed = builds[code].returncode
         if failed:
-            for other in builds.values():
-                other.communicate()
             # Sphinx has stored the pages that it warned about: a second run would pass in silence
             for folder in trees.values():
                 shutil.rmtree(folder, ignore_errors=True)
