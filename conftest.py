@@ -1,16 +1,18 @@
 """How the tests are shared out among processes, what a run prints as it goes, and what it left out.
 
-`python -m tox run -e test` starts one process for each core (pytest-xdist), each with one thread of
+`python -m tox run -e test` starts a few processes (pytest-xdist), each with one thread of
 torch: threads of several processes would wait for each other. Plain `pytest` runs in one, as ever.
 """
 
 import os
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+TESTS = Path(__file__).resolve().parent / "tests"
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 SECONDS_BETWEEN_LINES = 10
 
@@ -29,7 +31,7 @@ LONGEST = (
 )
 # Tests that share nothing: they go to whichever process is free, and fill the gaps at the end
 SHARED_OUT = (
-    "tests/test_downloads.py::test_the_script_of_a_page_runs",
+    "tests/test_downloads.py::test_a_notebook_runs_and_shows",
     "tests/site/test_pages.py",
 )
 
@@ -54,10 +56,18 @@ def pytest_xdist_make_scheduler(config, log):
     return Sharing(config, log)
 
 
-def pytest_xdist_auto_num_workers():
-    """Return the cores that this process may use; more than eight would run out of memory first."""
+def pytest_xdist_auto_num_workers(config):
+    """Return the cores that this process may use; more than eight would run out of memory first.
+
+    With the tests, half as many again: a third of their time they wait, for servers, signals,
+    processes and the browser. The prompts of pages never do.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, 8)
+    cores = cores or 1
+    paths = [Path(argument).resolve() for argument in config.args]
+    if any(path == TESTS or TESTS in path.parents for path in paths):
+        cores += cores // 2
+    return min(cores, 8)
 
 
 def pytest_configure(config):

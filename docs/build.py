@@ -1,7 +1,8 @@
 """Build the site in both languages into site/, every warning an error: `python docs/build.py`.
 
-`--language en` builds one of them alone, beside what is there already. `--update-po` refreshes the
-Chinese .po files from the English pages instead: new messages come in empty, changed ones fuzzy,
+`--language en` builds one of them alone, beside what is there already. `--without-answers` leaves
+out the answers of the exercises, for a class. `--update-po` refreshes the .po files of every folder
+in docs/locales from the English pages instead: new messages come in empty, changed ones fuzzy,
 dropped ones go. The gate (docs/check_po.py) then lists what to do.
 """
 
@@ -21,11 +22,19 @@ ROOT = DOCS.parent
 
 
 def sphinx(builder, target, doctrees, *options):
-    """Run one Sphinx build and return its exit code."""
+    """Start one Sphinx build and return its process; what it prints is kept for `finish`."""
     command = [sys.executable, "-m", "sphinx", "-q", "-b", builder, "-d", doctrees, *options]
     # Python leaves docstrings out when told to optimize, and the API pages are made of them
-    environment = {**os.environ, "PYTHONOPTIMIZE": ""}
-    return subprocess.run([*command, DOCS, target], env=environment).returncode
+    environment = {**os.environ, "PYTHONOPTIMIZE": "", "PYTHONIOENCODING": "utf-8"}
+    kept = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+    return subprocess.Popen([*command, DOCS, target], env=environment, **kept)
+
+
+def finish(process):
+    """Wait for a build, print what it had to say, and return its exit code."""
+    output, _ = process.communicate()
+    print(output, end="", file=sys.stderr, flush=True)
+    return process.returncode
 
 
 def forget_if_pages_went(work, site, languages):
@@ -59,19 +68,29 @@ def write_root(site, languages, address):
 
 def known_languages():
     """Return English and the languages of docs/locales."""
-    return ["en", *sorted(folder.name for folder in (DOCS / "locales").iterdir())]
+    return ["en", *sorted(folder.name for folder in (DOCS / "locales").glob("*/"))]
 
 
-def build(site, work, wanted):
-    """Build the languages wanted, stop at the first that fails, and return the exit code."""
+def build(site, work, wanted, *options):
+    """Build the languages wanted, side by side, and return the exit code.
+
+    Of the first that fails, what it says is printed: nearly always the same is wrong in both.
+    """
     forget_if_pages_went(work, site, known_languages())
+    trees = {code: work / "doctrees" / code for code in wanted}
+    builds = {}
     for code in wanted:
         print(f"building {site / code}", flush=True)
-        doctrees = work / "doctrees" / code
-        failed = sphinx("html", site / code, doctrees, "-W", "-D", f"language={code}")
+        language = ("-W", "-D", f"language={code}")
+        builds[code] = sphinx("html", site / code, trees[code], *language, *options)
+    for code in wanted:
+        failed = finish(builds[code])
         if failed:
+            for other in builds.values():
+                other.communicate()
             # Sphinx has stored the pages that it warned about: a second run would pass in silence
-            shutil.rmtree(doctrees, ignore_errors=True)
+            for folder in trees.values():
+                shutil.rmtree(folder, ignore_errors=True)
             print(f"the site in {code} has errors, see above", file=sys.stderr)
             return failed
     languages = [code for code in known_languages() if (site / code / "index.html").exists()]
@@ -89,12 +108,13 @@ def build(site, work, wanted):
 def update_po(work):
     """Bring the .po files up to date; only sphinx-intl writes them, so that diffs stay small."""
     shutil.rmtree(work / "gettext", ignore_errors=True)
-    failed = sphinx("gettext", work / "gettext", work / "doctrees" / "gettext")
+    failed = finish(sphinx("gettext", work / "gettext", work / "doctrees" / "gettext"))
     if failed:
         return failed
     before = {path: path.read_text(encoding="utf-8") for path in (DOCS / "locales").rglob("*.po")}
     folders = ["-p", work / "gettext", "-d", DOCS / "locales"]
-    command = ["-m", "sphinx_intl", "update", *folders, "-l", "zh_CN", "-w", "0", "--no-obsolete"]
+    codes = [part for code in known_languages()[1:] for part in ("-l", code)]
+    command = ["-m", "sphinx_intl", "update", *folders, *codes, "-w", "0", "--no-obsolete"]
     failed = subprocess.run([sys.executable, *command]).returncode
     for path, text in before.items():
         keep_head(path, text)
@@ -118,10 +138,20 @@ if __name__ == "__main__":
     parser.add_argument(
         "--language", choices=known_languages(), help="build this one alone; both if left out"
     )
+    parser.add_argument(
+        "--without-answers",
+        action="store_true",
+        help="leave the answers of the exercises out of the pages, the notebooks and the scripts",
+    )
     parser.add_argument("--update-po", action="store_true", help="refresh the .po files instead")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     if arguments.update_po:
         sys.exit(update_po(work))
     wanted = [arguments.language] if arguments.language else known_languages()
-    sys.exit(build(arguments.site.resolve(), work, wanted))
+    options = ["-D", "without_answers=1"] if arguments.without_answers else []
+    try:
+        sys.exit(build(arguments.site.resolve(), work, wanted, *options))
+    except KeyboardInterrupt:
+        print("stopped: the next build takes up what is whole and makes the rest", file=sys.stderr)
+        sys.exit(130)

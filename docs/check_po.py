@@ -159,7 +159,8 @@ def problems_of(entry, is_rst):
 def check(pots, pos):
     """Return one line for each problem, beginning with its place."""
     found = []
-    terms = chinese.read_terms(pos.parent / "terms.toml")
+    is_chinese = pos.parent.name.startswith("zh")
+    terms = chinese.read_terms(pos.parent / "terms.toml") if is_chinese else {}
     templates = {path.relative_to(pots).with_suffix(".po") for path in pots.rglob("*.pot")}
     for path in sorted(path.relative_to(pos) for path in pos.rglob("*.po")):
         if path not in templates:
@@ -183,7 +184,7 @@ def check(pots, pos):
             places = wanted.pop(entry.msgid)
             is_rst = any(":docstring" in place or ".rst:" in place for place in places)
             problems = list(problems_of(entry, is_rst))
-            if name.name != "sphinx.po":  # words of scripts and templates, no sentences
+            if is_chinese and name.name != "sphinx.po":  # words, no sentences
                 twins = {} if name.name == "glossary.po" else terms
                 problems += chinese.problems_of(entry.msgstr, twins)
             found += [f"{where}: {problem}: {what} ({places[0]})" for problem in problems]
@@ -200,7 +201,9 @@ def main(docs):
         failed = subprocess.run(command).returncode
         if failed:
             return failed
-        found = check(pots, docs / "locales" / "zh_CN" / "LC_MESSAGES")
+        found = []
+        for language in sorted((docs / "locales").glob("*/")):
+            found += check(pots, language / "LC_MESSAGES")
     print("\n".join([*found, f"translation gate: {len(found)} problems"]))
     return 1 if found else 0
 

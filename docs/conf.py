@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from babel import Locale
 from docutils import nodes
 from sphinx.locale import _ as translate
 
@@ -74,6 +75,10 @@ OUTSIDE = {  # what the docstrings refer to; an inventory would be fetched from 
 
 # Languages: the code of the build, the tag of the Web, the name in the language itself
 LANGUAGES = [("en", "en", "English"), ("zh_CN", "zh-CN", "简体中文")]
+for folder in sorted((DOCS / "locales").glob("*/")):  # any other one is a folder of catalogs
+    if folder.name not in {code for code, *_ in LANGUAGES}:
+        name = Locale.parse(folder.name).get_display_name(folder.name).capitalize()
+        LANGUAGES.append((folder.name, folder.name.replace("_", "-"), name))
 language = "en"
 locale_dirs = ["locales"]
 gettext_compact = gettext_uuid = False  # one catalog for each page
@@ -109,6 +114,18 @@ if github:
     html_theme_options["navbar_end"] += ["navbar-icon-links"]
     html_context |= {"github_url": github[1], "github_user": github[2], "github_repo": github[3]}
     html_context |= {"github_version": "main", "doc_path": "docs"}
+
+# Notebooks: what their first cell installs, and where they can be opened without a download
+commit = os.environ.get("GITHUB_SHA", f"v{release}")
+install_from = f"refnet=={release}"
+hosted_notebooks = ""
+if REPO_URL.startswith("https://github.com/"):
+    install_from = f"refnet @ {REPO_URL}/archive/{commit}.zip"
+    repository = REPO_URL.removeprefix("https://github.com/")
+    # .github/workflows/site.yml keeps the notebooks of the published site in this branch
+    hosted_notebooks = f"https://colab.research.google.com/github/{repository}/blob/notebooks"
+elif REPO_URL:
+    install_from = f"refnet @ git+{REPO_URL}@v{release}"
 
 
 def complete_context(app, pagename, templatename, context, doctree):

@@ -106,12 +106,8 @@ class Detached(OwnLinear):
         return torch.relu(x @ self.weight.data + self.bias.data)
 
 
-def main(device="auto", seed=0):
-    """Run each block once and print what comes out; return the shapes and the findings."""
-    refnet.seed_everything(seed)
-    device = refnet.choose_device(device)
-    x = torch.rand(2, 20).to(device)
-
+def chains(x, device):
+    """Hand a batch through a block and its chains; return what came out, and what can be saved."""
     mlp = MLP().to(device)
     chain = Chain(mlp.hidden, nn.ReLU(), mlp.out)
     library = nn.Sequential(mlp.hidden, nn.ReLU(), mlp.out)
@@ -131,12 +127,23 @@ def main(device="auto", seed=0):
     once = torch.equal(ChainKeyedByLayers(shared, shared)(x), shared(x))
     twice = torch.equal(Chain(shared, shared)(x), shared(shared(x)))
     print(f"given one layer twice, it runs it once: {once}; the right chain runs it twice: {twice}")
+    return {
+        "block_shape": tuple(y.shape),
+        "chains_equal": same,
+        "wrong_chain_saved": saved,
+        "wrong_chain_runs_shared_layer_once": once,
+        "chain_runs_shared_layer_twice": twice,
+    }
 
+
+def loop(x, device):
+    """Run a loop in forward, and blocks in a chain; return the result and what is trained."""
     fixed = FixedHidden().to(device)
     z = fixed(x)
     z.backward()
     trained = [name for name, _ in fixed.named_parameters()]
-    print(f"loop in forward: {z.item():.4f}; trained {trained}, saved {list(fixed.state_dict())}")
+    saved = list(fixed.state_dict())
+    print(f"loop in forward: {z.item():.4f}; trained {trained}, saved {saved}")
     try:
         fixed(x / 0)
         refused = False
@@ -147,31 +154,41 @@ def main(device="auto", seed=0):
     nested = nn.Sequential(Nested(), nn.Linear(16, 20), FixedHidden()).to(device)
     print(f"blocks in a chain: {nested(x).item():.4f}")
     print(nested)
+    return {
+        "loop_result": z.item(),
+        "trained": trained,
+        "saved": saved,
+        "infinite_input_refused": refused,
+    }
 
+
+def layers(device):
+    """Run layers without and with parameters; return what they give, and which can learn."""
     row = Centered()(torch.tensor([1.0, 2, 3, 4, 5], device=device))
-    mean = nn.Sequential(nn.Linear(8, 128), Centered()).to(device)(torch.rand(4, 8).to(device))
-    print(f"centered {row.tolist()}; mean of a centered layer {mean.mean().item():.0e}")
+    net = nn.Sequential(nn.Linear(8, 128), Centered()).to(device)
+    mean = net(torch.rand(4, 8).to(device)).mean().item()
+    print(f"centered {row.tolist()}; mean of a centered layer {mean:.0e}")
 
     own = nn.Sequential(OwnLinear(64, 8), OwnLinear(8, 1)).to(device)
     detached = nn.Sequential(Detached(64, 8), Detached(8, 1)).to(device)
     rows = torch.rand(2, 64).to(device)
-    learns, never = own(rows).requires_grad, detached(rows).requires_grad
+    learns = own(rows).requires_grad
+    never = detached(rows).requires_grad
     print(f"layer with parameters: a graph for the gradient {learns}; through .data {never}")
     return {
-        "block_shape": tuple(y.shape),
-        "chains_equal": same,
-        "wrong_chain_saved": saved,
-        "wrong_chain_runs_shared_layer_once": once,
-        "chain_runs_shared_layer_twice": twice,
-        "loop_result": z.item(),
-        "trained": trained,
-        "saved": list(fixed.state_dict()),
-        "infinite_input_refused": refused,
         "centered": row.tolist(),
-        "centered_mean": mean.mean().item(),
+        "centered_mean": mean,
         "own_layer_has_graph": learns,
         "detached_layer_has_graph": never,
     }
+
+
+def main(device="auto", seed=0):
+    """Run each block once and print what comes out; return the shapes and the findings."""
+    refnet.seed_everything(seed)
+    device = refnet.choose_device(device)
+    x = torch.rand(2, 20).to(device)
+    return chains(x, device) | loop(x, device) | layers(device)
 
 
 if __name__ == "__main__":

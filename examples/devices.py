@@ -12,13 +12,16 @@ from refnet.devices import describe
 def try_gpu(i=0):
     """Return GPU number i where there is one, else the CPU: quiet, so only for what may be slow."""
     gpus = [device for device in refnet.all_devices() if device.type == "cuda"]
-    return gpus[i] if i < len(gpus) else torch.device("cpu")
+    if i < len(gpus):
+        return gpus[i]
+    return torch.device("cpu")
 
 
 def what_there_is():
     """Print every device of this machine; return their names, and what a missing one says."""
     names = [str(device) for device in refnet.all_devices()]
-    print(*(describe(name) for name in names), sep="\n")
+    for name in names:
+        print(describe(name))
     print(f"try_gpu(): {try_gpu()}, try_gpu(10): {try_gpu(10)}")
     missing = f"cuda:{len(names) - 1}"  # one past the last
     try:
@@ -41,7 +44,9 @@ def tensors(device, other):
     print(f"moved to where it lies already, a tensor stays the same object: {stays}")
 
     # "meta", tensors without numbers, stands in for the second device where there is none
-    elsewhere = y if y.device != x.device else y.to("meta")
+    elsewhere = y
+    if y.device == x.device:
+        elsewhere = y.to("meta")
     try:
         x + elsewhere
         refused = False
@@ -68,7 +73,8 @@ def main(device="auto", seed=0):
     names, sentence = what_there_is()
     print(f"computing on {device}")
     others = [other for other in refnet.all_devices() if other != device]
-    stays, refused = tensors(device, others[-1] if others else device)
+    farthest = [device, *others][-1]
+    stays, refused = tensors(device, farthest)
     weight_on, output_on, back = net(device)
     return {
         "device": str(device),

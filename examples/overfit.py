@@ -71,7 +71,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 or auto")
     parser.add_argument("--seed", type=int, default=0, help="seed of start values and batches")
-    parser.add_argument("--text", default="OVERFIT", help="the word to learn, in ASCII letters")
+    parser.add_argument("--text", default="OVERFIT", help="the word to learn, in any script")
     parser.add_argument("--image", help="learn this picture instead of a word")
     parser.add_argument("--activation", default="cos", help="relu, tanh or cos")
     parser.add_argument(

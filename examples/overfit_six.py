@@ -50,29 +50,46 @@ def missing_energy(white, truth):
     of the same grey everywhere misses all of it, 1; the true picture nothing, 0.
     """
     height, width = truth.shape
-    waves = (torch.fft.fftfreq(height)[:, None] ** 2 + torch.fft.fftfreq(width) ** 2).sqrt() * width
-    wrong, right = (torch.fft.fft2(a).abs() ** 2 for a in (white - truth, truth))
-    inside = {name: (waves > a) & (waves < b) for name, (a, b) in BANDS.items()}
-    return {name: (wrong[band].sum() / right[band].sum()).item() for name, band in inside.items()}
+    up = torch.fft.fftfreq(height)[:, None]  # (H, 1), waves in a pixel
+    across = torch.fft.fftfreq(width)  # (W,)
+    waves = (up**2 + across**2).sqrt() * width  # (H, W)
+    wrong = torch.fft.fft2(white - truth).abs() ** 2
+    right = torch.fft.fft2(truth).abs() ** 2
+    shares = {}
+    for name, (low, high) in BANDS.items():
+        band = (waves > low) & (waves < high)
+        shares[name] = (wrong[band].sum() / right[band].sum()).item()
+    return shares
 
 
 def measure(logits, labels):
     """Return what an answer is worth: logits (H * W, 2), labels (H, W)."""
-    white, truth = logits.softmax(1)[:, 1].reshape(labels.shape), labels.bool()
+    white = picture(logits, labels.shape)
     answer = white > 0.5
-    missing = missing_energy(white, labels.float())
-    return {
+    truth = labels.bool()
+    worth = {
         "pixel_accuracy": (answer == truth).float().mean().item(),
         "iou": ((answer & truth).sum() / (answer | truth).sum()).item(),  # union: never empty
         "true_loss": cross_entropy(logits, labels.flatten()).item(),
-        **{f"missing_{name}": share for name, share in missing.items()},
     }
+    for name, share in missing_energy(white, labels.float()).items():
+        worth[f"missing_{name}"] = share
+    return worth
+
+
+def picture(logits, shape):
+    """Return the probability of "letter" at each pixel, shape (H, W)."""
+    return logits.softmax(1)[:, 1].reshape(shape)
 
 
 def looks(steps, film):
     """Return the steps to look at: those to record, or those of a film, which hold them."""
-    later = [number * 10**power for power in range(1, 5) for number in ROUND]
-    return [step for step in ((*FILM, *later) if film else RECORD) if step < steps] + [steps]
+    wanted = RECORD
+    if film:
+        wanted = FILM
+        for power in range(1, 5):
+            wanted += tuple(number * 10**power for number in ROUND)
+    return [step for step in wanted if step < steps] + [steps]
 
 
 def train(configuration, seed, pixels, steps, batch_size, lr, device, twice, starts, film):
@@ -89,15 +106,19 @@ def train(configuration, seed, pixels, steps, batch_size, lr, device, twice, sta
     size = (pixels.height, pixels.width)
     scale = refnet.Rescale(size, -r, r) if r else torch.Tensor.float
     batches = ((scale(x), y) for x, y in pixels.batches(batch_size, seed=seed))
-    grid = pixels.grid()[0].reshape(*size, 2)[::APART, ::APART].flatten(0, 1)
-    grid, labels = scale(grid).to(trainer.device), pixels.labels[::APART, ::APART]
-    seen, measures, pictures = set(looks(steps, film)), {}, {}
+    coordinates, _ = pixels.grid()
+    grid = coordinates.reshape(*size, 2)[::APART, ::APART].flatten(0, 1)
+    grid = scale(grid).to(trainer.device)
+    labels = pixels.labels[::APART, ::APART]
+    seen = set(looks(steps, film))
+    measures = {}
+    pictures = {}
 
     def look(step, model):
         if step in seen:
             logits = torch.cat([model(part).cpu() for part in grid.split(2**15)])
             measures[step] = measure(logits, labels)
-            white = 255 * logits.softmax(1)[:, 1].reshape(labels.shape)
+            white = 255 * picture(logits, labels.shape)
             pictures[step] = white.round().byte().numpy()
 
     trainer.fit_steps(batches, steps, every=5, callback=look)
@@ -127,7 +148,9 @@ def run(
         errors.check_choice("overfit_six", "configuration", name, CONFIGURATIONS)
     errors.check_choice("overfit_six", "starts", starts, ("torch", "megengine"))
     pixels = refnet.ImagePixels(refnet.draw_text("OVERFIT", height, width))
-    recorded, values, films = looks(steps, film=False), {}, {}
+    recorded = looks(steps, film=False)
+    values = {}
+    films = {}
     for name in configurations:
         rows = []
         for seed in seeds:
@@ -138,8 +161,10 @@ def run(
             rows.append([measures[step] for step in recorded])
             print(f"{name}, seed {seed}: iou = {measures[steps]['iou']:.3f}", flush=True)
             if film:
-                films[name] = measures, pictures
-        values[name] = {key: [[at[key] for at in row] for row in rows] for key in rows[0][0]}
+                films[name] = (measures, pictures)
+        values[name] = {}
+        for key in rows[0][0]:
+            values[name][key] = [[at[key] for at in row] for row in rows]
     if out is not None:
         write_films(films, Path(out))
     return {"seeds": list(seeds), "steps": recorded, "values": values}
@@ -153,14 +178,21 @@ def write_films(films, folder):
     content = {"steps": [], "configurations": [], "iou": {}}
     for name, (measures, pictures) in films.items():
         frames = list(pictures.values())
-        picture = plots.write_png(frames[-1], folder / f"{name}.png")
+        last = plots.write_png(frames[-1], folder / f"{name}.png")
         film = plots.write_film(frames, folder / f"{name}.webm", fps=8)
         small = [np.uint8(np.round(frame[::2, ::2] / SHADE) * SHADE) for frame in frames]
         sheet = plots.write_png(np.concatenate(small), folder / f"{name}-frames.png")
         height, width = small[0].shape
-        size = {"width": width, "height": height, "frames": len(frames)}
-        files = {"file": sheet.name, "film": film.name, "picture": picture.name}
-        content["configurations"].append({"key": name, **files, **size})
+        configuration = {
+            "key": name,
+            "file": sheet.name,
+            "film": film.name,
+            "picture": last.name,
+            "width": width,
+            "height": height,
+            "frames": len(frames),
+        }
+        content["configurations"].append(configuration)
         content["iou"][name] = [round(at["iou"], 3) for at in measures.values()]
         content["steps"] = list(pictures)
     (folder / "frames.json").write_text(json.dumps(content) + "\n", encoding="utf-8")
@@ -178,7 +210,9 @@ def main(
     """Train all six with as many seeds; write pictures and films of the first; return ``run``'s."""
     seeds = range(errors.check_int("overfit_six", "seeds", seeds, 1))
     Path(out).mkdir(parents=True, exist_ok=True)  # fails now rather than after the training
-    settings = SOURCES if sources else {"steps": steps, "batch_size": batch_size, "lr": lr}
+    settings = {"steps": steps, "batch_size": batch_size, "lr": lr}
+    if sources:
+        settings = SOURCES
     result = run(seeds=seeds, device=device, out=out, **settings)
     print(f"pictures and films are in {out}")
     return result

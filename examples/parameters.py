@@ -35,17 +35,18 @@ def access(net, x):
     print(type(last.bias).__name__, "of value", last.bias.detach().tolist())
     before = last.weight.grad
     net(x).sum().backward()
-    print(f"gradient: {before} before backward, then of shape {tuple(last.weight.grad.shape)}")
+    shape = tuple(last.weight.grad.shape)
+    print(f"gradient: {before} before backward, then of shape {shape}")
 
     shapes = {name: tuple(p.shape) for name, p in net.named_parameters()}
     print("all:", shapes)
-    by_name = net.get_parameter("2.bias")
-    print("2.bias by name is that of net[2]:", by_name is last.bias)
+    same = net.get_parameter("2.bias") is last.bias
+    print("2.bias by name is that of net[2]:", same)
     return {
         "shapes": shapes,
         "no_gradient_before": before is None,
-        "gradient_shape": tuple(last.weight.grad.shape),
-        "by_name_is_by_position": by_name is last.bias,
+        "gradient_shape": shape,
+        "by_name_is_by_position": same,
     }
 
 
@@ -56,55 +57,65 @@ def nested(x, device):
         blocks.add_module(f"block {i}", block())
     net = nn.Sequential(blocks, nn.Linear(4, 1)).to(device)
     print(net)
-    name = next(name for name, p in net.named_parameters() if p is net[0][1][2].weight)
+    deep = net[0][1][2].weight
+    name = next(name for name, p in net.named_parameters() if p is deep)
     print(f"output {tuple(net(x).shape)}; the weight at net[0][1][2] has the name {name!r}")
-    return {"nested_name": name, "nested_parameters": sum(p.numel() for p in net.parameters())}
+    count = sum(p.numel() for p in net.parameters())
+    return {"nested_name": name, "nested_parameters": count}
 
 
 def starts(net, x, device):
     """Give layers their start values; return what came of it."""
+    first = net[0]
+    last = net[2]
     net.apply(small)
-    std = net[0].weight.std().item()
-    print(f"small start: std {std:.4f}, biases {net[0].bias.count_nonzero().item()} not 0")
+    std = first.weight.std().item()
+    print(f"small start: std {std:.4f}, biases {first.bias.count_nonzero().item()} not 0")
 
     net.apply(constant)
     net.zero_grad()
     net(x).sum().backward()
-    equal = bool((net[0].weight.grad == net[0].weight.grad[0]).all())
+    gradient = first.weight.grad  # (8, 4), a row for each hidden unit
+    equal = bool((gradient == gradient[0]).all())
     print(f"constant start: all 8 hidden units get the same gradient: {equal}, so never do it")
 
-    refnet.init.xavier_uniform_(net[0].weight)  # one recipe here, another there
-    nn.init.constant_(net[2].weight, 42)
+    refnet.init.xavier_uniform_(first.weight)  # one recipe here, another there
+    nn.init.constant_(last.weight, 42)
     bound = (6 / (4 + 8)) ** 0.5
-    largest = net[0].weight.abs().max().item()
+    largest = first.weight.abs().max().item()
     print(f"Xavier in the first layer: {largest:.3f} at most, bound {bound:.3f}")
-    print("42 in the last:", net[2].weight.detach().tolist())
+    print("42 in the last:", last.weight.detach().tolist())
     return {
         "small_std": std,
         "constant_gradients_equal": equal,
         "xavier_largest": largest,
         "xavier_bound": bound,
-        "last_weights": net[2].weight.unique().tolist(),
+        "last_weights": last.weight.unique().tolist(),
     }
 
 
 def sharing(x, device):
     """Put one layer into two places; return what that means for values and gradients."""
-    first, relu, last = nn.Linear(4, 8).to(device), nn.ReLU(), nn.Linear(8, 1).to(device)
+    first = nn.Linear(4, 8).to(device)
+    last = nn.Linear(8, 1).to(device)
     shared = nn.Linear(8, 8).to(device)
+    relu = nn.ReLU()
     net = nn.Sequential(first, relu, shared, relu, shared, relu, last)
     net(x).sum().backward()
 
-    twins = copy.deepcopy(shared), copy.deepcopy(shared)  # the same values, but two layers
-    for twin in twins:
-        twin.zero_grad()
-    nn.Sequential(first, relu, twins[0], relu, twins[1], relu, last)(x).sum().backward()
-    added = twins[0].weight.grad + twins[1].weight.grad
-    difference = ((shared.weight.grad - added).abs().max() / added.abs().max()).item()
+    one = copy.deepcopy(shared)  # the same values, but two layers
+    two = copy.deepcopy(shared)
+    one.zero_grad()
+    two.zero_grad()
+    nn.Sequential(first, relu, one, relu, two, relu, last)(x).sum().backward()
+    added = one.weight.grad + two.weight.grad
+    largest = (shared.weight.grad - added).abs().max() / added.abs().max()
+    difference = largest.item()
 
     with torch.no_grad():
         net[2].weight[0, 0] = 100
-    value, count = net[4].weight[0, 0].item(), len(list(net.parameters()))
+    value = net[4].weight[0, 0].item()
+    count = len(list(net.parameters()))
     print(f"shared: net[2] is net[4] {net[2] is net[4]}, 100 there is {value:g} here")
     print(
         f"{count} parameter tensors; its gradient is the sum of both places', to {difference:.0e}"

@@ -30,7 +30,8 @@ class Hostile:
 
 def tensors(folder):
     """Save a tensor, a list and a dict, and read them back; return whether all came back equal."""
-    x, y = torch.arange(4), torch.zeros(4)
+    x = torch.arange(4)
+    y = torch.zeros(4)
     torch.save(x, folder / "x.pt")
     torch.save([x, y], folder / "list.pt")
     torch.save({"x": x, "y": y}, folder / "dict.pt")
@@ -38,17 +39,16 @@ def tensors(folder):
     x2 = torch.load(folder / "x.pt", weights_only=True)
     a, b = torch.load(folder / "list.pt", weights_only=True)
     named = torch.load(folder / "dict.pt", weights_only=True)
-    equal = all(
-        torch.equal(one, two)
-        for one, two in ((x, x2), (x, a), (y, b), (x, named["x"]), (y, named["y"]))
-    )
+    pairs = [(x, x2), (x, a), (y, b), (x, named["x"]), (y, named["y"])]
+    equal = all(torch.equal(saved, loaded) for saved, loaded in pairs)
     print(f"tensor {x2.tolist()}, list of {a.tolist()} and {b.tolist()}, dict of {sorted(named)}")
     return equal
 
 
 def parameters(folder, device):
     """Save a net's parameters and load them into another net; return whether both agree."""
-    net, x = MLP().to(device), torch.randn(2, 20).to(device)
+    net = MLP().to(device)
+    x = torch.randn(2, 20).to(device)
     torch.save(net.state_dict(), folder / "mlp.params")  # names and tensors, not the class
 
     clone = MLP().to(device)  # begins with other values
@@ -72,17 +72,19 @@ def checkpoint(folder, device):
     twin = MLP().to(device)
     again = torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9)
     step = refnet.load_checkpoint(path, twin, again)["step"]
-    same = torch.equal(twin.hidden.weight, net.hidden.weight) and torch.equal(
-        again.state[twin.hidden.weight]["momentum_buffer"],
-        optimizer.state[net.hidden.weight]["momentum_buffer"],
-    )
+    saved = net.hidden.weight
+    loaded = twin.hidden.weight
+    momentum = optimizer.state[saved]["momentum_buffer"]
+    same = torch.equal(loaded, saved)
+    same = same and torch.equal(again.state[loaded]["momentum_buffer"], momentum)
     print(f"checkpoint of step {step}: weights and momentum are back: {same}")
 
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / "damaged.pt").write_bytes(content)
+    damaged = folder / "damaged.pt"
+    damaged.write_bytes(content)
     try:
-        refnet.load_checkpoint(folder / "damaged.pt", twin)
+        refnet.load_checkpoint(damaged, twin)
         found = False
     except refnet.CheckpointError as error:
         found = True
@@ -109,10 +111,10 @@ def main(device="auto", seed=0, out="runs/save-load"):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(
-            f"save_load: expected a folder that can be written, got {out} ({error.strerror}). "
-            "Choose another one with --out."
-        ) from error
+        got = f"{out} ({error.strerror})"
+        do = "Choose another one with --out."
+        sentence = refnet.errors.sentence("save_load", "a folder that can be written", got, do)
+        raise ValueError(sentence) from error
     equal = tensors(folder)
     before, after = parameters(folder, device)
     same, found = checkpoint(folder, device)

@@ -1,5 +1,11 @@
 """The advice of an error mends it: the code that a sentence names is run, and the case works."""
 
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+
 import numpy as np
 import pytest
 import torch
@@ -294,3 +300,87 @@ def test_names_for_every_class_are_drawn():
     with pytest.raises(ValueError, match="Count the classes from 0"):
         plots.confusion_matrix(CLASSES - 1, CLASSES)
     plots.confusion_matrix(CLASSES - CLASSES.min(), CLASSES)
+
+
+# ------------------------------------------------------------------ plain arguments
+
+
+DATA = "refnet.ArrayDataset(torch.rand(8, 4), torch.zeros(8).long())"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice", "right"),
+    [
+        (f"refnet.Loader({DATA}, '8')", "Pass a plain int for batch_size", "int('8')"),
+        (f"refnet.Loader({DATA}, 8.0)", "Pass a plain int for batch_size", "int(8.0)"),
+        (f"refnet.Loader({DATA}, True)", "Pass a plain int for batch_size", "int(True)"),
+        (f"refnet.Loader({DATA}, 0)", "Choose batch_size >= 1", "1"),
+        ("refnet.BatchNorm1d(4, momentum='0.1')", "Pass an int or a float for momentum", "0.1"),
+        ("refnet.BatchNorm1d(4, momentum=2)", r"in \[0, 1\].*Choose another momentum", "0.5"),
+        ("refnet.BatchNorm1d(4, momentum=np.nan)", "Choose another momentum", "0.5"),
+    ],
+)
+def test_a_number_of_the_kind_and_size_that_is_named_is_taken(wrong, advice, right):
+    with pytest.raises((TypeError, ValueError), match=advice):
+        eval(wrong, NAMES)
+    begin, comma, _ = wrong.rpartition(", ")
+    name = "momentum=" if "momentum" in wrong else ""
+    eval(f"{begin}{comma}{name}{right})", NAMES)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        (5, "Pass a str or a pathlib.Path"),
+        (b"net.pt", "Pass a str or a pathlib.Path"),
+        ("", "Name a file or folder"),
+        ("net\0.pt", "Name a file or folder"),
+        ("~nobody-of-this-name/net.pt", "Write the whole path for path, from / on"),
+    ],
+)
+def test_a_path_as_the_sentence_says_is_taken(tmp_path, wrong, advice):
+    net = nn.Linear(2, 2)
+    with pytest.raises((TypeError, ValueError), match=advice):
+        refnet.save_checkpoint(wrong, net)
+    assert refnet.save_checkpoint(str(tmp_path / "net.pt"), net).is_absolute()
+    assert refnet.save_checkpoint(tmp_path / "net.pt", net).exists()
+
+
+# ------------------------------------------------------------------ OpenCV
+
+
+NO_OPENCV = "import sys; sys.modules['cv2'] = None\n"  # as Python itself marks what is not there
+CALLS = {
+    "draw_text": "import refnet; print(refnet.draw_text('A', 30, 30).shape)",
+    "film": "import numpy as np; from refnet import plots\n"
+    "print(plots.write_film([np.zeros((60, 80, 3), np.uint8)] * 3, 'film.webm'))",
+}
+
+
+def python(code, folder, **settings):
+    environment = os.environ | settings
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=240
+    )
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_without_opencv_the_package_that_brings_it_is_named(tmp_path, call):
+    code = CALLS[call]
+    done = python(NO_OPENCV + code, tmp_path)
+    assert done.returncode == 1
+    package = re.search(r"Run: pip install (\S+)\.$", done.stderr.strip())[1]
+    builds = {package, "opencv-python"}  # the other one does as well
+    assert builds & set(metadata.packages_distributions()["cv2"])
+    assert python(code, tmp_path).returncode == 0
+
+
+def test_where_opencv_lacks_vp9_the_package_that_has_it_is_named(tmp_path):
+    code = CALLS["film"]
+    done = python(code, tmp_path, OPENCV_VIDEOIO_PRIORITY_FFMPEG="0")
+    assert "expected an OpenCV that writes VP9" in done.stderr
+    assert done.stderr.strip().endswith("pip install opencv-python-headless.")
+    assert not (tmp_path / "film.webm").exists()
+    assert python(code, tmp_path).returncode == 0
+    assert (tmp_path / "film.webm").stat().st_size > 100

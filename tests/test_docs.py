@@ -723,9 +723,9 @@ def test_a_page_without_catalog_and_a_catalog_without_page_fail_the_gate(gate, t
 
 
 def pytest_pages(docs, *options, **environment):
-    return run(
-        "-m", "pytest", "-p", "no:cacheprovider", *options, docs, cwd=docs.parent, **environment
-    )
+    # importing hypothesis takes twice the time of the rest, and no page uses it
+    command = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+    return run(*command, *options, docs, cwd=docs.parent, **environment)
 
 
 def page_of(docs, text, count=None):

@@ -5,10 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# importing hypothesis takes twice the time of the rest, and nothing here uses it
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 SKIPPED = """
 import pytest
 
@@ -32,8 +35,7 @@ def project(tmp_path):
 
 def run(project, *options, processes=2):
     """Run pytest on the project and return its exit code and what it printed."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", str(processes)]
-    command += ["--dist", "loadfile"]
+    command = [sys.executable, *PYTEST, "-n", str(processes), "--dist", "loadfile"]
     done = subprocess.run(
         [*command, *options], cwd=project, capture_output=True, encoding="utf-8", timeout=300
     )
@@ -83,7 +85,16 @@ def test_each_process_has_one_thread_of_torch(project):
     test = "import os\n\ndef test_threads():\n    assert os.environ['OMP_NUM_THREADS'] == '1'\n"
     (project / "tests" / "test_one.py").write_text(test)
     environment = {name: os.environ[name] for name in os.environ if "NUM_THREADS" not in name}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n2", "tests"]
-    command += ["--dist", "loadfile"]
+    command = [sys.executable, *PYTEST, "-n2", "tests", "--dist", "loadfile"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stdout
+
+
+def test_tests_get_half_a_process_more_for_each_core_and_pages_one(pytestconfig):
+    count = pytestconfig.hook.pytest_xdist_auto_num_workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = []
+    for arguments in (["docs"], ["src", "docs"], ["src", "docs", "tests"], ["tests/test_run.py"]):
+        paths = [str(ROOT / argument) for argument in arguments]
+        found.append(count(config=SimpleNamespace(args=paths)))
+    assert found == [min(cores, 8)] * 2 + [min(cores + cores // 2, 8)] * 2

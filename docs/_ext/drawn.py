@@ -34,7 +34,7 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import directives
 from fences import Drawn, Fence, PageError, read
-from pictures import STYLE, digest_of, is_current, languages, record, refuse_missing, save
+from pictures import STYLE, alone, digest_of, is_current, languages, record, refuse_missing, save
 from sphinx.directives.patches import Figure
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
@@ -174,15 +174,21 @@ def draw_all(app):
     """Draw the pages that changed, several at a time."""
     if app.builder.name == "gettext":
         return
+    with alone(app.srcdir):
+        errors = draw_changed(app)
+    if errors:
+        raise ExtensionError("\n".join(errors))
+
+
+def draw_changed(app):
+    """Draw the pages that changed and return what went wrong."""
     jobs = []
     for page in sorted(Path(app.srcdir).rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         if "{drawn}" in text and "_generated" not in page.parts:
             jobs += job_of(app, page, text)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        errors = [error for error in pool.map(lambda job: draw_apart(*job), jobs) if error]
-    if errors:
-        raise ExtensionError("\n".join(errors))
+        return [error for error in pool.map(lambda job: draw_apart(*job), jobs) if error]
 
 
 def job_of(app, page, text):

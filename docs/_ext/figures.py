@@ -12,7 +12,7 @@ import runpy
 import warnings
 from pathlib import Path
 
-from pictures import STYLE, digest_of, is_current, languages, record, refuse_missing, save
+from pictures import STYLE, alone, digest_of, is_current, languages, record, refuse_missing, save
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
@@ -44,6 +44,11 @@ def draw(script, target, translations):
 
 
 def draw_all(app):
+    with alone(app.srcdir):
+        draw_changed(app)
+
+
+def draw_changed(app):
     scripts = sorted(Path(app.srcdir, "figures").glob("*.py"))
     folder = Path(app.srcdir, "_generated", "figures")
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import polib
+from filelock import FileLock
 
 STYLE = {
     "font.family": "DejaVu Sans",  # matplotlib's own
@@ -85,6 +86,15 @@ class Words:
         rest = self.pattern.sub("", NAME.sub("", text))
         self.missing.update(WORD.findall(rest))
         return self.pattern.sub(lambda match: self.words[match[0]], text)
+
+
+@contextmanager
+def alone(docs):
+    """Let one build draw at a time: the other language's then finds what this one has drawn."""
+    folder = Path(docs, "_generated")
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "drawing.lock"):
+        yield
 
 
 def languages(docs):

@@ -18,7 +18,7 @@ def draw():
         a = function(z)
         (slope,) = torch.autograd.grad(a.sum(), z)
         axis.plot(z.detach(), a.detach(), color=f"C{i}", label=name)
-        axis.plot(z.detach(), slope, "--", color="black", linewidth=1.3, label=r"$d/dz$")
+        axis.plot(z.detach(), slope, "--", color="black", linewidth=1.3, label="derivative")
         axis.set_ylim(-1.25, 1.25 if name != r"$\mathrm{ReLU}(z)$" else 3)
         axis.legend(loc="upper left", fontsize=10)
         axis.set_xticks([-6, -3, 0, 3, 6])

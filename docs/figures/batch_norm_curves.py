@@ -28,9 +28,9 @@ def draw():
     pixels = refnet.ImagePixels(refnet.draw_text())
     rescale = refnet.Rescale((pixels.height, pixels.width))
     runs = [
-        ("C3", "$(y, x)$", False, torch.Tensor.float),
-        ("C0", "BN$(y, x)$", True, torch.Tensor.float),
-        ("C2", "$[-1, 1]^2$", False, rescale),
+        ("C3", "pixels", False, torch.Tensor.float),
+        ("C0", "pixels, BN", True, torch.Tensor.float),
+        ("C2", "rescaled", False, rescale),
     ]
     steps = np.arange(STEPS // WINDOW) * WINDOW + WINDOW / 2
     figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.3), sharey=True, layout="constrained")
@@ -39,10 +39,10 @@ def draw():
             for seed in range(SEEDS):
                 values = losses(pixels, batch_norm, scale, 10.0**power, seed)
                 axis.semilogy(steps, values, color=colour, lw=1.3, label=None if seed else label)
-        axis.set_title(f"$\\eta = 10^{{{power}}}$")
+        axis.set_title(f"learning rate {10.0**power:.4g}")
         axis.set_yticks([0.3, 1, 3, 10], labels=["0.3", "1", "3", "10"])
         axis.minorticks_off()
-        axis.set_xlabel("$t$")
-    axes[0].set_ylabel("$L$", rotation=0)
+        axis.set_xlabel("step")
+    axes[0].set_ylabel("loss")
     axes[1].legend()
     return figure

@@ -11,7 +11,7 @@ LAYERS, WIDTH = 20, 64
 MARKS = {
     "relu": ("ReLU", "C2", "o"),
     "tanh": ("tanh", "C1", "s"),
-    "sigmoid": ("$\\sigma$", "C0", "^"),
+    "sigmoid": ("sigmoid", "C0", "^"),
 }
 
 
@@ -43,7 +43,7 @@ def draw():
                 linewidth=1,
                 label=label if seed == 0 else None,
             )
-    axis.set(xlabel="$t$", xticks=[1, 5, 10, 15, 20])
-    axis.set_ylabel(r"$\Vert \partial\ell / \partial W_t \Vert$")
+    axis.set(xlabel="layer", xticks=[1, 5, 10, 15, 20])
+    axis.set_ylabel("size of the gradient")
     axis.legend(loc="lower right")
     return figure

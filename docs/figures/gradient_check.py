@@ -17,7 +17,7 @@ def draw():
     for values, label, colour in zip((one_sided, central), labels, ("C7", "C0"), strict=True):
         error = np.maximum(abs(values - slope), 1e-16)
         axis.loglog(delta, error, "o-", markersize=3, linewidth=1, color=colour, label=label)
-    axis.set_xlabel("$\\delta$")
-    axis.set_ylabel("$|\\,\\Delta\\,|$")
+    axis.set_xlabel("nudge")
+    axis.set_ylabel("error of the slope")
     axis.legend(loc="upper center")
     return figure

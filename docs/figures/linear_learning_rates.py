@@ -22,11 +22,11 @@ def draw():
             logits = x @ weight
             losses.append(cross_entropy(logits, data.labels).item())
             weight -= rate * x.T @ (logits.softmax(1) - y) / len(x)
-        axis.semilogy(losses, label=f"$\\eta = {rate}$")
+        axis.semilogy(losses, label=f"learning rate {rate}")
     axis.axhline(math.log(10), color="gray", linestyle="--", linewidth=1)
     axis.set_yticks([0.5, 1, 2, 5, 10], labels=["0.5", "1", "2", "5", "10"])
     axis.minorticks_off()
-    axis.set_xlabel("$t$")
-    axis.set_ylabel("$L$", rotation=0)
+    axis.set_xlabel("step")
+    axis.set_ylabel("loss")
     axis.legend()
     return figure

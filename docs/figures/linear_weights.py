@@ -23,7 +23,7 @@ def draw():
     figure, axes = plt.subplots(2, 5, figsize=(7.2, 3.2), layout="constrained")
     for label, axis in enumerate(axes.flat):
         image = axis.imshow(weights[label], cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axis.set_title(f"{label}", fontsize=11)
+        axis.set_title(train.classes[label], fontsize=10)
         axis.set(xticks=[], yticks=[])
         axis.grid(visible=False)
         axis.spines[:].set_visible(False)

@@ -8,7 +8,7 @@ import refnet
 from refnet import plots
 
 H, W, STEPS, EVERY = 60, 200, 1000, 25
-BANDS = ((0, 4, "$k < 4$"), (4, 12, "$4 < k < 12$"), (12, 30, "$12 < k < 30$"))
+BANDS = ((0, 4, "fewer than 4 waves"), (4, 12, "4 to 12 waves"), (12, 30, "12 to 30 waves"))
 
 
 def errors(pixels, activation, r):
@@ -42,7 +42,7 @@ def draw():
         curves = errors(pixels, activation, r)
         for curve, (_, _, label) in zip(curves.T, BANDS, strict=True):
             axis.plot(range(0, STEPS + 1, EVERY), curve, label=label)
-        axis.set(title=name, xlabel="$t$", ylim=(0, 1.1))
-    axes[0].set_ylabel("$e$", rotation=0, labelpad=10)
+        axis.set(title=name, xlabel="step", ylim=(0, 1.1))
+    axes[0].set_ylabel("error")
     axes[1].legend(fontsize=9)
     return figure

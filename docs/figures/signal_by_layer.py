@@ -35,9 +35,8 @@ def draw():
     for (name, start), color in zip(STARTS.items(), ("C3", "C2", "C1", "C4", "C0"), strict=True):
         for axis, row in zip(axes, sizes(start), strict=True):
             axis.semilogy(row, color=color, label=name, marker="o", markersize=3, linewidth=1.2)
-    axes[0].set_ylabel("RMS")
-    axes[0].set(xlabel="$t$", title="$h_t$", xticks=[0, 5, 10, 15, 20])
-    axes[1].set(xlabel="$t$", xticks=[0, 5, 10, 15, 20])
-    axes[1].set_title(r"$\partial\ell / \partial h_t$")
+    axes[0].set_ylabel("root mean square")
+    axes[0].set(xlabel="layer", title="signal", xticks=[0, 5, 10, 15, 20])
+    axes[1].set(xlabel="layer", title="gradient", xticks=[0, 5, 10, 15, 20])
     axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

@@ -28,7 +28,7 @@ def draw():
             axis.contour(side, side, answer, levels=[0.5], colors="black", linewidths=1.5)
             axis.scatter(*data.x[data.y == 0].T, marker="o", s=60, color="C0", edgecolor="black")
             axis.scatter(*data.x[data.y == 1].T, marker="s", s=60, color="C3", edgecolor="black")
-            axis.set(title=f"{step}", xticks=[0, 1], yticks=[0, 1], aspect="equal")
+            axis.set(title=f"step {step}", xticks=[0, 1], yticks=[0, 1], aspect="equal")
             axis.set_xlabel("$x_1$")
         optimizer.zero_grad()
         cross_entropy(net(data.x), data.y).backward()

@@ -39,6 +39,6 @@ def draw():
     for name, (color, marker) in zip(FUNCTIONS, styles, strict=True):
         shares = [solved(hidden, name) for hidden in WIDTHS]
         axis.plot(WIDTHS, shares, color=color, marker=marker, label=name)
-    axis.set(xlabel="$H$", ylabel="%", xticks=WIDTHS, ylim=(-4, 104))
+    axis.set(xlabel="hidden neurons", ylabel="solved by, of 100", xticks=WIDTHS, ylim=(-4, 104))
     axis.legend(loc="lower right")
     return figure

@@ -129,6 +129,9 @@ EXTRAS = {
     "onnxscript": "deploy.to_onnx",
     "onnxruntime": "deploy.check_parity",
 }
+ONE_OPENCV = (  # the build with windows wants libGL
+    "pip uninstall opencv-python, then pip install --force-reinstall opencv-python-headless"
+)
 
 
 def add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -156,14 +159,17 @@ def doctor(as_json: bool = False) -> int:
     }
     if as_json:
         print(json.dumps(report, indent=1))
-        return int(bool(broken))
-    for name, value in report.items():
-        head = f"{name}:"
-        lines = value if isinstance(value, list) else [value]
-        for line in lines or ["nothing"]:
-            print(f"{head:<26}{line}")
-            head = ""
+    else:
+        _print_report(report)
     return int(bool(broken))
+
+
+def _print_report(report: dict[str, object]) -> None:
+    for name, value in report.items():
+        lines = value if isinstance(value, list) else [value]
+        print(f"{name + ':':<26}{lines[0] if lines else 'nothing'}")
+        for line in lines[1:]:
+            print(f"{'':<26}{line}")
 
 
 def _packages(broken: list[str], todo: list[str]) -> dict[str, str]:
@@ -172,15 +178,43 @@ def _packages(broken: list[str], todo: list[str]) -> dict[str, str]:
     for name in ("refnet", *MODULES, *EXTRAS):
         version = _version(name)
         rows[f"version of {name.removesuffix('-python-headless')}"] = version or "missing"
-        fault = _fault(name, version is not None) if name in MODULES else ""
-        if fault:
-            broken.append(fault)
-        if name in EXTRAS and version is None:
+        if version is None and name in EXTRAS:
             todo.append(f"pip install {name}  (for {EXTRAS[name]})")
-    clash = _clash()
-    if clash:
-        todo.append(clash)
+        elif version is None:
+            broken.append(f"pip install {name}")
+        elif name in MODULES:
+            broken += _faults(name)
+    with_windows = _installed("opencv-python")
+    without = _installed("opencv-python-headless")
+    if with_windows and without:
+        got = f"opencv-python {with_windows} beside opencv-python-headless {without}"
+        do = f"They share the folder cv2: {ONE_OPENCV}"
+        todo.append(sentence("OpenCV", "one of its builds", got, do))
     return rows
+
+
+def _faults(name: str) -> list[str]:
+    """Return what is wrong with a needed package that is installed: one sentence, or none."""
+    try:
+        importlib.import_module(MODULES[name])
+    except Exception as error:  # a broken package raises what it will
+        do = f"pip install --force-reinstall {name}"
+        if name == "opencv-python-headless":
+            do = ONE_OPENCV
+        return [sentence(name, "a package that can be imported", first_line(error), do)]
+    return []
+
+
+def _version(name: str) -> str | None:
+    """Return the version of a package; of OpenCV either build will do: with windows or without."""
+    return _installed(name) or _installed(name.removesuffix("-headless"))
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _device(broken: list[str]) -> str:
@@ -217,41 +251,6 @@ def _free_disk() -> str:
         with contextlib.suppress(OSError):  # not made yet, or not to be read
             return f"{shutil.disk_usage(folder).free / 2**30:.1f} GiB at {folder}"
     return f"unknown: {cache} cannot be read"
-
-
-def _fault(name: str, installed: bool) -> str:
-    """Return why a needed package cannot be used and what to do, or ""."""
-    if not installed:
-        return f"pip install {name}"
-    try:
-        importlib.import_module(MODULES[name])
-    except Exception as error:  # a broken package raises what it will
-        do = f"pip install --force-reinstall {name}"
-        if name == "opencv-python-headless":
-            do = f"pip uninstall opencv-python, then {do}"  # the build with windows wants libGL
-        return sentence(name, "a package that can be imported", first_line(error), do)
-    return ""
-
-
-def _version(name: str) -> str | None:
-    # of OpenCV either build will do: with windows or without
-    for package in (name, name.removesuffix("-headless")):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(package)
-    return None
-
-
-def _clash() -> str:
-    """Return what to do where both builds of OpenCV are installed, or ""."""
-    builds = ("opencv-python", "opencv-python-headless")
-    try:
-        versions = [importlib.metadata.version(package) for package in builds]
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-    got = " beside ".join(map(" ".join, zip(builds, versions, strict=True)))
-    do = "They share the folder cv2: pip uninstall opencv-python, then "
-    do += "pip install --force-reinstall opencv-python-headless"
-    return sentence("OpenCV", "one of its builds", got, do)
 
 
 if __name__ == "__main__":

@@ -44,33 +44,42 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         ...
     ValueError: choose_device: expected 'auto', 'cpu', 'cuda' or 'cuda:<number>', got 'gpu'. Did you mean 'cuda'?
     """  # noqa: E501  (a doctest compares whole lines)
-    where, expected = "choose_device", "'auto', 'cpu', 'cuda' or 'cuda:<number>'"
+    where = "choose_device"
+    expected = "'auto', 'cpu', 'cuda' or 'cuda:<number>'"
     if not isinstance(name, str | torch.device):
         raise TypeError(sentence(where, expected, repr(name), "Pass the name as a str."))
+    found = _count_gpus()
     text = str(name).strip()
+    asked = os.environ.get("REFNET_DEVICE", "").strip()
+    if text == "auto" and asked not in ("", "auto"):
+        where = "REFNET_DEVICE"
+        text = asked
     if text == "auto":
-        text = os.environ.get("REFNET_DEVICE", "").strip() or "auto"
-        where = "REFNET_DEVICE" if text != "auto" else where
-    if text == "auto":
-        text = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, colon, index = text.partition(":")
+        text = "cuda" if found > 0 else "cpu"
     if text in ("cpu", "cpu:0"):
         return torch.device("cpu")
+    kind, colon, index = text.partition(":")
     if kind == "cpu":
         raise ValueError(sentence(where, "'cpu'", repr(text), "The CPU is one device: use 'cpu'."))
     if kind != "cuda" or (colon and not index.isdecimal()):
-        near = _MEANT.get(text.lower(), "cuda" if "cu" in text.lower() else "cpu")
-        raise ValueError(sentence(where, expected, repr(text), f"Did you mean {near!r}?"))
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    number = int(index) if colon else int(os.environ.get("LOCAL_RANK", "0"))
+        usual = "cuda" if "cu" in text.lower() else "cpu"
+        do = f"Did you mean {_MEANT.get(text.lower(), usual)!r}?"
+        raise ValueError(sentence(where, expected, repr(text), do))
+    number = int(index or os.environ.get("LOCAL_RANK", "0"))
     if number < found:
         return torch.device("cuda", number)
+    got = repr(text)
     if found == 0:
         do = "Use 'cpu', or install a build of torch for CUDA and an NVIDIA driver."
-        raise ValueError(sentence(where, "a device of this machine (no CUDA here)", repr(text), do))
-    got = repr(text) if colon else f"local rank {number}: more processes than GPUs"
+        raise ValueError(sentence(where, "a device of this machine (no CUDA here)", got, do))
+    if not colon:
+        got = f"local rank {number}: more processes than GPUs"
     do = f"Start at most {found} processes a machine, or use 'cuda:0' to 'cuda:{found - 1}'."
     raise ValueError(sentence(where, f"one of the {found} GPUs of this machine", got, do))
+
+
+def _count_gpus() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def all_devices() -> list[torch.device]:
@@ -81,8 +90,8 @@ def all_devices() -> list[torch.device]:
     >>> all_devices()[0]
     device(type='cpu')
     """
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return [torch.device("cpu"), *(torch.device("cuda", number) for number in range(found))]
+    gpus = [torch.device("cuda", number) for number in range(_count_gpus())]
+    return [torch.device("cpu"), *gpus]
 
 
 def describe(device: str | torch.device = "auto") -> str:
@@ -124,8 +133,10 @@ def seed_everything(seed: int) -> None:
 
 def random_state(device: torch.device) -> list[torch.Tensor]:
     """Return the state of torch's random numbers on the CPU and, if it is one, on the GPU."""
-    gpu = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *gpu]
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return states
 
 
 def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:

@@ -67,9 +67,8 @@ def check_number(
     if (low, high) != (-math.inf, math.inf):
         expected += f" in [{low:g}, {high:g}]"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            sentence(where, expected, repr(value), f"Pass an int or a float for {name}.")
-        )
+        do = f"Pass an int or a float for {name}."
+        raise TypeError(sentence(where, expected, repr(value), do))
     number = float(value)
     if not (math.isfinite(number) and low <= number <= high):
         raise ValueError(sentence(where, expected, repr(value), f"Choose another {name}."))
@@ -78,7 +77,9 @@ def check_number(
 
 def all_finite(x: Tensor) -> bool:
     """Whether there is neither nan nor inf; the sum alone settles nearly every case, and fast."""
-    return not x.is_floating_point() or bool(x.detach().sum().isfinite() or x.isfinite().all())
+    if not x.is_floating_point() or x.detach().sum().isfinite():
+        return True
+    return bool(x.isfinite().all())
 
 
 def check_choice(where: str, name: str, value: object, choices: Iterable[str]) -> str:
@@ -86,30 +87,33 @@ def check_choice(where: str, name: str, value: object, choices: Iterable[str]) -
     choices = list(choices)
     expected = f"{name} to be one of {', '.join(choices)}"
     if not isinstance(value, str):
-        raise TypeError(
-            sentence(where, expected, repr(value), f"Pass one of the names for {name}.")
-        )
+        do = f"Pass one of the names for {name}."
+        raise TypeError(sentence(where, expected, repr(value), do))
     if value not in choices:
         near = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.4)
-        do = f"Did you mean {near[0]!r}?" if near else "Choose one of them."
+        do = "Choose one of them."
+        if near:
+            do = f"Did you mean {near[0]!r}?"
         raise ValueError(sentence(where, expected, repr(value), do))
     return value
 
 
 def check_path(where: str, name: str, value: object) -> Path:
     """Return ``value``, a str or Path, as a Path with ``~`` expanded."""
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+    expected = f"{name} to be a path"
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
         do = f"Pass a str or a pathlib.Path for {name}."
-        raise TypeError(sentence(where, f"{name} to be a path", repr(value), do))
-    if not os.fspath(value) or "\0" in os.fspath(value):
+        raise TypeError(sentence(where, expected, repr(value), do))
+    if text == "" or "\0" in text:
         do = f"Name a file or folder for {name}."
-        raise ValueError(sentence(where, f"{name} to be a path", repr(value), do))
+        raise ValueError(sentence(where, expected, repr(value), do))
     try:
-        return Path(value).expanduser()
+        return Path(text).expanduser()
     except RuntimeError as error:
         got = f"{value!r}, and no such home folder"
         do = f"Write the whole path for {name}, from / on."
-        raise ValueError(sentence(where, f"{name} to be a path", got, do)) from error
+        raise ValueError(sentence(where, expected, got, do)) from error
 
 
 def what_failed(error: OSError) -> str:
@@ -204,9 +208,8 @@ def check_features(
         do = f"Convert one of the two, e.g. x.to({kind})."
         raise TypeError(sentence(where, f"input of dtype {kind}, as its weight", str(x.dtype), do))
     if x.ndim == 0 or x.shape[-1] != size:
-        raise ValueError(
-            sentence(where, f"input of shape (..., {size})", str(tuple(x.shape)), hint)
-        )
+        expected = f"input of shape (..., {size})"
+        raise ValueError(sentence(where, expected, str(tuple(x.shape)), hint))
 
 
 def run_script(main: Callable[..., object], parser: argparse.ArgumentParser) -> None:

@@ -65,6 +65,19 @@ def highest(value: int, device: torch.device) -> int:
     return int(number)
 
 
+def lowest(value: int, device: torch.device) -> int:
+    """Return the smallest value that any process of the run asked with."""
+    return -highest(-value, device)
+
+
+def added_up(numbers: list[float], device: torch.device) -> list[float]:
+    """Return the numbers, each summed over all processes of the run."""
+    sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+    if rank_and_world()[1] > 1:
+        dist.all_reduce(sums)
+    return [float(value) for value in sums.tolist()]
+
+
 def from_first(value: Any, device: torch.device) -> Any:
     """Return what the first process of the run passed."""
     box = [value]
@@ -93,17 +106,15 @@ def add_up_gradients(model: nn.Module, samples: int) -> None:
     in some gets their sum in all.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    facts = [float(samples), *(float(p.grad is not None) for p in parameters)]
-    totals = torch.tensor(facts, dtype=torch.float64, device=parameters[0].device)
-    dist.all_reduce(totals)
-    total, *reached = totals.tolist()
-    by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
+    here = [float(p.grad is not None) for p in parameters]
+    total, *reached = added_up([float(samples), *here], parameters[0].device)
+    by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}  # of each those that are reached somewhere
     for p, processes in zip(parameters, reached, strict=True):
         if processes:
             by_dtype.setdefault(p.dtype, []).append(p)
     for alike in by_dtype.values():
-        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in alike]
-        whole = torch.cat([part.flatten() for part in parts])
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in alike]
+        whole = torch.cat([gradient.flatten() for gradient in gradients])
         whole *= samples / total
         dist.all_reduce(whole)
         sums = torch.split(whole, [p.numel() for p in alike])
@@ -114,23 +125,29 @@ def add_up_gradients(model: nn.Module, samples: int) -> None:
 class StopSignal:
     """While open, the first Ctrl-C or SIGTERM only leaves its number in ``seen``, for the loop.
 
-    A second one stops at once. Outside the main thread, where Python allows no handlers, nothing
-    is changed. The handlers from before come back at the end.
+    A second one stops at once, and so does the end, if the loop has not stopped by itself. Outside
+    the main thread, where Python allows no handlers, nothing is changed. The handlers from before
+    come back at the end.
     """
+
+    # what a loader raises whose processes Ctrl-C ended, too
+    AFTERMATH = (RuntimeError, OSError, EOFError)
 
     def __init__(self) -> None:
         self.seen = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignal":
-        main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
-        self._before = {number: signal.signal(number, self._note) for number in numbers}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if self.seen and (error is None or isinstance(error, self.AFTERMATH)):
+            self.stop()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.seen:
@@ -144,4 +161,6 @@ class StopSignal:
 
     def stop(self) -> None:
         """Raise what ends the program: KeyboardInterrupt, or SystemExit(143) for SIGTERM."""
-        raise SystemExit(128 + signal.SIGTERM) if self.seen == signal.SIGTERM else KeyboardInterrupt
+        if self.seen == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt

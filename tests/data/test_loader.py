@@ -141,6 +141,7 @@ def test_batches_come_out_on_the_device_and_the_data_moves_once():
     data = XOR()
     loader = Loader(data, SequentialSampler(4, 2)).to("meta")  # a device that every machine has
     moved = loader._arrays
+    assert [part.device.type for part in moved] == ["meta", "meta"]
     assert [(x.device.type, y.device.type) for x, y in loader] == [("meta", "meta")] * 2
     loader.to("meta")
     assert loader._arrays is moved
@@ -497,3 +498,233 @@ def test_columns_come_as_any_sequence(kind):
 def test_wrong_settings_say_expected_got_and_what_to_do(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# The whole of each sentence: where, expected, got, and what to do
+FEW = OneByOne(torch.zeros(3, 2), torch.tensor([0, 1, 2]))
+OTHER_SHAPES = OneByOne([torch.zeros(2), torch.zeros(3)], [0, 1])
+SENTENCES = {
+    "arrays": (
+        lambda: Loader((np.zeros((3, 2)), np.zeros(3)), SequentialSampler(3, 1)),
+        "Loader: expected a data set with len and [i], got two arrays. "
+        "For arrays write ArrayDataset(x, y).",
+    ),
+    "an array": (
+        lambda: Loader(np.zeros((3, 2)), SequentialSampler(3, 1)),
+        "Loader: expected a data set with len and [i], got an array of shape (3, 2). "
+        "For arrays write ArrayDataset(x, y).",
+    ),
+    "a dict": (
+        lambda: Loader({"x": 1}, SequentialSampler(1, 1)),
+        "Loader: expected a data set with len and [i], got a dict. "
+        "For arrays write ArrayDataset(x, y).",
+    ),
+    "nothing with an index": (
+        lambda: Loader({1, 2}, SequentialSampler(2, 1)),
+        "Loader: expected a data set with len and [i], got set. "
+        "For arrays write ArrayDataset(x, y).",
+    ),
+    "no sample": (
+        lambda: Loader([], SequentialSampler(1, 1)),
+        "Loader: expected one sample or more, got a data set of length 0. "
+        "Look at what the data set was made of.",
+    ),
+    "single indices": (
+        lambda: Loader(XOR(), torch.arange(4)),
+        "Loader: expected a sampler of batches, got an array of shape (4,). Write "
+        "torch.as_tensor(indices).split(64); indices of a mask: mask.nonzero().flatten().",
+    ),
+    "a batch size": (
+        lambda: Loader(XOR(), 4),
+        "Loader: expected a sampler, got 4. Write RandomSampler(dataset, batch_size=64).",
+    ),
+    "no function": (
+        lambda: Loader(XOR(), SequentialSampler(4, 4), 255),
+        "Loader: expected a callable transform, got 255. Pass e.g. Normalize(0, 255).",
+    ),
+    "a larger sampler": (
+        lambda: Loader(XOR(), SequentialSampler(5, 4)),
+        "Loader: expected a sampler of the data set's 4 samples, got one of 5. "
+        "Make the sampler of this data set.",
+    ),
+    "an index outside": (
+        lambda: list(Loader(XOR(), [[4]])),
+        "Loader: expected indices in 0..3, got tensor([4]) (index out of range in self). "
+        "Make the sampler of this data set, or index with whole numbers from 0.",
+    ),
+    "items": (
+        lambda: list(Loader(XOR(), [0, 1])),
+        "Loader: expected a sampler of batches, got 0. For single indices use "
+        "torch.utils.data.BatchSampler(sampler, 64, drop_last=False).",
+    ),
+    "a mask": (
+        lambda: list(Loader(XOR(), [[True, False]])),
+        "Loader: expected a sampler of indices, got [True, False]. "
+        "Take the places of a mask: torch.as_tensor(mask).nonzero().flatten().",
+    ),
+    "samples of two shapes": (
+        lambda: list(Loader(OTHER_SHAPES, [[0, 1]])),
+        "Loader: expected samples (x, label) of one shape, got RuntimeError: stack expects each "
+        "tensor to be equal size, but got [2] at entry 0 and [3] at entry 1. "
+        "Let the data set's [i] return (sample, class index), all of one shape.",
+    ),
+    "labels of yes and no": (
+        lambda: list(Loader(OneByOne(FEW.x, FEW.y > 0), [[0]])),
+        "Loader: expected whole numbers as labels, got torch.bool. "
+        "Return int(label) for a class, [number] for a number to learn.",
+    ),
+    "one-hot labels": (
+        lambda: list(Loader(OneByOne(FEW.x, torch.eye(3).long()), [[0, 1]])),
+        "Loader: expected one label for each sample, got (2, 3). "
+        "Return one class index for each sample, of a one-hot row label.argmax().",
+    ),
+    "nan": (
+        lambda: list(Loader(OneByOne(FEW.x * float("nan"), FEW.y), [[0]])),
+        "Loader: expected finite numbers in a batch, got nan or inf. "
+        "Clean the data, or make the sampler leave such samples out.",
+    ),
+    "another number of columns": (
+        lambda: Normalize([1, 2], [3, 4])(torch.zeros(5, 3)),
+        "Normalize: expected 2 columns, got input of shape (5, 3). "
+        "Give one number for each column, the last dimension.",
+    ),
+    "channels": (
+        lambda: Normalize([1, 2], [3, 4])(torch.zeros(5, 2, 8, 8)),
+        "Normalize: expected 2 columns, got input of shape (5, 2, 8, 8). "
+        "For one number a channel pass x.movedim(1, -1), and move the result back.",
+    ),
+    "an array for a tensor": (
+        lambda: Rescale(5)(np.zeros(3)),
+        "Rescale: expected a tensor, got ndarray. Convert it first: torch.as_tensor(x).",
+    ),
+    "no number": (
+        lambda: Normalize([], 1),
+        "Normalize: expected mean to hold a number, got []. "
+        "Give one number, or one for each column, for mean.",
+    ),
+    "a constant column": (
+        lambda: Normalize([1, 2], [3, 0]),
+        "Normalize: expected std other than 0, got 0. "
+        "A constant column carries nothing: leave it out, or give it std 1.",
+    ),
+    "no range": (
+        lambda: Rescale(5, 1, 1),
+        "Rescale: expected low other than high, got 1 twice. Choose two different numbers.",
+    ),
+    "one value": (
+        lambda: Rescale(1),
+        "Rescale: expected size to be a whole number, 2 or more, got 1. Choose size >= 2.",
+    ),
+    "no low": (
+        lambda: Rescale(5, None),
+        "Rescale: expected low to be a finite number, got None. Pass an int or a float for low.",
+    ),
+    "no high": (
+        lambda: Rescale(5, 0, "1"),
+        "Rescale: expected high to be a finite number, got '1'. Pass an int or a float for high.",
+    ),
+    "no std": (
+        lambda: Normalize(0, None),
+        "Normalize: expected std to be a finite number, got None. Pass an int or a float for std.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_the_whole_sentence(case):
+    call, words = SENTENCES[case]
+    with pytest.raises((TypeError, ValueError, IndexError)) as caught:
+        call()
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("scale", "x", "words"),
+    [
+        (
+            Normalize(0.5, 0.5),
+            torch.tensor([0, 255]),
+            "Normalize: expected inputs in the unit of mean 0.5 and std 0.5, got inputs from 0 to "
+            "255. Of pixels in [0, 255] these are Normalize(127.5, 127.5).",
+        ),
+        (
+            Normalize(0.5, 0.5),
+            torch.tensor([-255, 0]),
+            "Normalize: expected inputs in the unit of mean 0.5 and std 0.5, got inputs from -255 "
+            "to 0. Of pixels in [0, 255] these are Normalize(127.5, 127.5).",
+        ),
+        (
+            Normalize(72.9, 90.0),
+            torch.tensor([0.0, 1.0]),
+            "Normalize: expected inputs in the unit of mean 72.9 and std 90, got inputs from 0 to "
+            "1. Of pixels in [0, 1] these are Normalize(0.2859, 0.3529).",
+        ),
+    ],
+)
+def test_numbers_of_the_other_unit_are_named_once_where_they_are_met(scale, x, words):
+    with pytest.warns(UserWarning, match="^Normalize") as caught:
+        scale(x)
+    assert [str(warning.message) for warning in caught] == [words]
+    assert caught[0].filename == __file__
+    scale(x)  # a second warning would be an error
+
+
+@pytest.mark.parametrize(
+    ("scale", "x"),
+    [
+        (Normalize(0.5, 0.5), torch.tensor([0.0, 1.0])),
+        (Normalize(0.5, 0.5), torch.tensor([-49.0, 50.0])),  # far, but not beyond 100 deviations
+        (Normalize(0.5, 0.6), torch.tensor([0.0, 255.0])),  # no spread of pixels in [0, 1]
+        (Normalize(1.5, 0.5), torch.tensor([0.0, 255.0])),  # no mean of such
+        (Normalize(72.9, 90.0), torch.tensor([0.5, 0.5])),  # of one colour
+        (Normalize(72.9, 90.0), torch.tensor([-1.0, 1.0])),
+        (Normalize(72.9, 90.0), torch.tensor([0.0, 1.5])),
+        (Normalize(2.0, 5.0), torch.tensor([0.0, 1.0])),  # a spread of 0.2 deviations
+        (Normalize(1.0, 90.0), torch.tensor([0.0, 1.0])),
+        (Normalize([0.5, 0.5], 0.5), torch.tensor([0.0, 255.0])),
+        (Normalize(0.5, [0.5, 0.4]), torch.tensor([0.0, 255.0])),
+        (Rescale(300), torch.tensor([-1e6, 1e6])),
+    ],
+)
+def test_numbers_of_the_right_unit_are_not_remarked(scale, x):
+    expected = (x - torch.as_tensor(scale.mean)) / torch.as_tensor(scale.std)
+    torch.testing.assert_close(scale(x), expected)
+
+
+def test_the_numbers_of_the_columns_follow_the_data_to_its_device():
+    scale = Normalize([1, 2], [3, 4])
+    assert scale(torch.zeros(5, 2, device="meta")).device.type == "meta"
+    assert (scale.mean.device.type, scale.std.device.type) == ("meta", "meta")
+
+
+def test_a_smaller_sampler_is_remarked_in_the_readers_line():
+    with pytest.warns(UserWarning, match="^Loader") as caught:
+        Loader(XOR(), SequentialSampler(3, 3))
+    assert str(caught[0].message) == (
+        "Loader: expected a sampler of the data set's 4 samples, got one of 3. Make the sampler of "
+        "this data set. For the first 3 alone take ArrayDataset(x[:3], y[:3])."
+    )
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("data", [PICTURES, OneByOne(PICTURES.x, PICTURES.y)], ids=["array", "own"])
+def test_an_empty_list_of_indices_is_an_empty_batch(data):
+    sizes = [(x.shape, y.shape) for x, y in Loader(data, [[], [3]])]
+    assert sizes == [((0, 5, 4), (0,)), ((1, 5, 4), (1,))]
+
+
+def test_without_a_seed_the_order_is_that_of_seed_0():
+    orders = [torch.cat(list(RandomSampler(100, 7, *seed))).tolist() for seed in [(), (0,), (1,)]]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_a_column_of_labels_is_flattened_and_rows_of_floats_are_numbers():
+    _, y = joined(Loader(OneByOne(FEW.x, FEW.y[:, None]), [[0, 2]]))
+    assert (y.tolist(), y.dtype) == ([0, 2], torch.int64)
+    _, y = joined(Loader(OneByOne(FEW.x, FEW.y[:, None].double()), [[0, 2]]))
+    assert (y.tolist(), y.dtype) == ([[0.0], [2.0]], torch.float32)
+
+
+@pytest.mark.parametrize("kind", [SequentialSampler, RandomSampler])
+def test_the_samplers_say_that_they_share_out_their_batches(kind):
+    assert kind(4, 2).shares_batches

@@ -38,7 +38,7 @@ def go(browser, base):
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
-@pytest.mark.parametrize(("path", "count"), [("index.html", 1), ("tutorials/overfit.html", 6)])
+@pytest.mark.parametrize(("path", "count"), [("index.html", 1), ("tutorials/overfit.html", 8)])
 def test_each_film_plays_to_its_end_and_only_when_asked(go, language, path, count):
     films = go(f"{language}/{path}").locator("video")
     assert films.count() == count

@@ -29,7 +29,7 @@ def data(n, seed=1):
 
 
 def make_trainer(verbose=False):
-    torch.manual_seed(0)
+    torch.manual_seed(int(os.environ.get("RANK", "0")))  # the trainer takes those of the first
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
     return Trainer(
         model, torch.optim.SGD(model.parameters(), lr=0.1), device="cpu", verbose=verbose

@@ -45,6 +45,31 @@ class StoppedError(Exception):
     pass
 
 
+def test_without_a_device_the_best_there_is_computes(monkeypatch):
+    model = nn.Linear(4, 3)
+    monkeypatch.setenv("REFNET_DEVICE", "cpu")
+    run = Trainer(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert (run.device, run.verbose) == (torch.device("cpu"), True)
+
+
+def test_a_run_over_steps_after_one_over_epochs_is_another_run():
+    run, seen = trainer(), []
+    run.fit(batches(), epochs=2)
+    history = run.fit_steps(batches(), 3, callback=lambda step, _: seen.append(step))
+    assert [(row.epoch, row.step) for row in history] == [(None, 3)]
+    assert seen == [0, 3]
+
+
+def test_evaluate_asks_the_loader_for_its_device_and_names_what_is_none():
+    x, y = samples()
+    data = refnet.ArrayDataset(x, y)
+    loader = refnet.Loader(data, refnet.SequentialSampler(data, 8))
+    trainer().evaluate(loader)
+    assert loader.device == torch.device("cpu")
+    with pytest.raises(TypeError, match=r"^Trainer: expected batches \(x, y\), got int\. Pass a"):
+        trainer().evaluate(5)
+
+
 # fit in a loop goes on counting
 def test_fit_in_a_loop_is_one_run(tmp_path):
     x, y = samples()
@@ -59,6 +84,20 @@ def test_fit_in_a_loop_is_one_run(tmp_path):
     assert torch.equal(weights(part.model), weights(whole.model))
     seconds = [row.seconds for row in history]
     assert seconds == sorted(seconds)
+
+
+def test_an_error_after_the_only_step_does_not_cost_it(tmp_path):
+    with pytest.raises(TypeError):
+        trainer().fit(batches()[:1], [None], epochs=1, checkpoint=tmp_path)
+    content = refnet.load_checkpoint(refnet.latest_checkpoint(tmp_path))
+    assert (content["step"], content["rows"]) == (1, [])
+
+
+def test_a_run_of_one_step_goes_on_too():
+    run = trainer()
+    for _ in range(2):
+        history = run.fit(batches()[:1], epochs=1)
+    assert [(row.epoch, row.step) for row in history] == [(0, 1), (1, 2)]
 
 
 def test_fit_steps_in_a_loop_goes_on_with_stream_and_count():
@@ -181,6 +220,29 @@ PLACES = {
     ),
     "subclass": lambda data: Wrapped(data, batch_size=8, sampler=Epochs(data)),
 }
+
+
+class Rolled(torch.utils.data.Dataset):
+    """A data set whose inputs depend on the epoch."""
+
+    def __init__(self):
+        self.x, self.y = samples()
+        self.epochs = []
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.x[i].roll(self.epochs[-1]), self.y[i]
+
+
+def test_a_data_set_learns_the_epoch_too():
+    data = Rolled()
+    trainer().fit(DataLoader(data, 8), epochs=3)
+    assert data.epochs == [0, 1, 2]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -407,6 +469,17 @@ def test_an_average_of_the_weights_is_kept_by_a_hook_of_the_optimizer():
     assert not torch.equal(weights(average.module), weights(run.model))
 
 
+# autocast around both: its cache would hold the weights of the first evaluation
+def test_evaluate_inside_autocast_sees_the_weights_of_now():
+    run = trainer()
+    with torch.autocast("cpu", torch.bfloat16):
+        before = run.evaluate(batches())
+        with torch.no_grad():
+            run.model[2].bias += torch.tensor([10.0, 0.0, 0.0])
+        after = run.evaluate(batches())
+    assert after.loss > before.loss + 1
+
+
 # autocast around fit: its cache would hold the weights of the first step
 def test_a_run_inside_autocast_learns_as_one_with_autocast_in_the_model():
     class Inside(nn.Module):
@@ -465,3 +538,70 @@ def test_the_names_of_losses_are_those_of_functions_and_classes():
 
     assert name_of(partial(cross_entropy, label_smoothing=0.1)) == "cross_entropy"
     assert name_of(nn.MSELoss()) == "MSELoss"
+
+
+# Checkpoints of the first refnet, whose runs had neither schedules nor generators nor numbers
+def saved_by_the_first_refnet(path, steps, pass_length, kind="fit"):
+    """Take ``steps`` steps by hand, and save them in the first format."""
+    by_hand = trainer()
+    began = torch.get_rng_state()
+    rows, sums = [], [0.0, 0.0, 0.0, 0]  # of loss and correct, samples, batches
+    for step, (x, y) in enumerate(itertools.islice(itertools.cycle(batches()), steps), 1):
+        loss, output = by_hand.training_step(x, y)
+        sums[0] += len(y) * float(loss)
+        sums[1] += float((output.argmax(1) == y).sum())
+        sums[2] += float(len(y))
+        sums[3] += 1
+        if step % pass_length == 0:
+            epoch = step // pass_length - 1
+            rows.append([epoch, step, sums[0] / sums[2], sums[1] / sums[2], None, None, 1.5])
+            sums = [0.0, 0.0, 0.0, 0]
+    state = {
+        "kind": kind,
+        "order": [began],
+        "epoch": steps // pass_length,
+        "batch": steps % pass_length,
+        "step": steps,
+        "sums": sums,
+        "rows": rows,
+        "now": [torch.get_rng_state()],
+        "seconds": 2.0,
+    }
+    refnet.save_checkpoint(path, by_hand.model, by_hand.optimizer, state)
+
+
+@pytest.mark.parametrize("steps", [3, 7, 10])  # in the first pass, at its end, in the second
+def test_a_checkpoint_of_the_first_refnet_goes_on_bit_for_bit(tmp_path, steps):
+    saved_by_the_first_refnet(tmp_path / f"checkpoint-0000-{steps:09d}.pt", steps, 7)
+    whole, resumed = trainer(), trainer()
+    expected = whole.fit(batches(), epochs=3)
+    history = resumed.fit(batches(), epochs=3, checkpoint=tmp_path, resume=True)
+    assert torch.equal(weights(resumed.model), weights(whole.model))
+    assert rows(history) == rows(expected)
+    assert [row.train_acc for row in history] == [row.train_acc for row in expected]
+
+
+def test_the_last_row_of_a_run_over_steps_of_the_first_refnet_has_its_accuracy(tmp_path):
+    path = tmp_path / "checkpoint-0000-000000005.pt"
+    saved_by_the_first_refnet(path, 5, 7, "fit_steps")  # stopped before its last row was written
+    expected = trainer().fit_steps(batches(), 5)
+    history = trainer().fit_steps(batches(), 5, checkpoint=tmp_path, resume=True)
+    assert history[-1].train_acc == expected[-1].train_acc > 0
+
+
+def test_a_checkpoint_of_the_first_refnet_is_refused_by_the_other_loop(tmp_path):
+    saved_by_the_first_refnet(tmp_path / "checkpoint-0000-000000003.pt", 3, 7)
+    expected = r"^resume=True: expected a checkpoint of Trainer.fit_steps, got one of fit\. Choose "
+    with pytest.raises(refnet.CheckpointError, match=expected):
+        trainer().fit_steps(batches(), 7, checkpoint=tmp_path, resume=True)
+
+
+def test_a_schedule_is_not_resumed_from_a_checkpoint_of_the_first_refnet(tmp_path):
+    saved_by_the_first_refnet(tmp_path / "checkpoint-0000-000000003.pt", 3, 7)
+    run = trainer()
+    run.schedule = torch.optim.lr_scheduler.StepLR(run.optimizer, 1)
+    before = weights(run.model)
+    expected = r"expected a checkpoint of a run with StepLR, got one with no schedule\. Pass the"
+    with pytest.raises(refnet.CheckpointError, match=expected):
+        run.fit(batches(), epochs=3, checkpoint=tmp_path, resume=True)
+    assert torch.equal(weights(run.model), before)

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,10 @@ class ImagePixels:
             where = f"ImagePixels({path})"
             grey = _luminance(where, _read_picture(where, path))
         self.height, self.width = grey.shape
-        self.labels = torch.from_numpy((grey > HALF).astype(np.int64))
-        if int(self.labels.min()) == int(self.labels.max()):
-            side = "above" if self.labels[0, 0] else "at or below"
+        white = grey > HALF
+        self.labels = torch.from_numpy(white.astype(np.int64))
+        if white.all() or not white.any():
+            side = "above" if white.all() else "at or below"
             got = f"{self.height} x {self.width} pixels all {side} half of full brightness"
             do = "Choose another picture, or set the border yourself: pass grey > grey.mean()."
             if grey.min() == grey.max():
@@ -128,10 +129,12 @@ class ImagePixels:
             yield from zip(torch.split(many, n), torch.split(theirs, n), strict=True)
 
     def _sample(self, n: int, generator: torch.Generator, labels: Tensor) -> tuple[Tensor, Tensor]:
-        size = torch.tensor([self.height - 1, self.width - 1], device=generator.device)
-        coordinates = torch.rand(n, 2, generator=generator, device=generator.device) * size
+        device = generator.device
+        size = torch.tensor([self.height - 1, self.width - 1], device=device)
+        coordinates = torch.rand(n, 2, generator=generator, device=device) * size
         y, x = coordinates.round().long().unbind(1)  # (n,), (n,)
-        return coordinates, labels.take((self.height - 1 - y) * self.width + x)
+        row = self.height - 1 - y  # y points upwards, the rows count from the top
+        return coordinates, labels.take(row * self.width + x)
 
 
 def _read_picture(where: str, path: Path) -> Pixels:
@@ -139,9 +142,9 @@ def _read_picture(where: str, path: Path) -> Pixels:
     from PIL import Image, ImageOps, UnidentifiedImageError  # here: only pictures need it
 
     do = "Give the path of a PNG or JPEG file."
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(sentence(where, "a picture file", "a folder, pipe or device", do))
     try:
-        if path.exists() and not path.is_file():
-            raise DataError(sentence(where, "a picture file", "a folder, pipe or device", do))
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # what Pillow thinks of odd files is said below
             with Image.open(file) as picture:
@@ -172,8 +175,14 @@ def _as_uint16(where: str, grey: Pixels) -> Pixels:
     if not (low >= 0 and high <= 65535):
         do = "Scale its numbers to 0..1 and save it again."
         raise DataError(sentence(where, "brightness from 0 on", f"{low:g} to {high:g}", do))
-    full = next(full for full in (1, 255, 65535) if high <= full)
-    return np.rint(grey.astype(np.float64) * (65535 / full)).astype(np.uint16)
+    full = _least_above(high, (1, 255, 65535))
+    wide = grey.astype(np.float64) * (65535 / full)
+    return np.rint(wide).astype(np.uint16)
+
+
+def _least_above(most: float, limits: Iterable[int]) -> int:
+    """Return the first of the limits that the largest number does not exceed."""
+    return next(limit for limit in limits if most <= limit)
 
 
 def check_size(where: str, height: int, width: int) -> None:
@@ -187,29 +196,36 @@ def check_size(where: str, height: int, width: int) -> None:
 def _luminance(where: str, a: Pixels) -> Pixels:
     """Return the luminance in [0, 255] of an array of pixels, transparency on white."""
     a = a.astype(a.dtype.newbyteorder("="), copy=False)
+    _check_pixels(where, a)
+    full = _full_brightness(a)
+    channels = a.shape[2] if a.ndim == 3 else 1
+    grey: Pixels = a
+    if channels > 1:
+        grey = a[..., :3] @ LUMINANCE  # (H, W, 3) @ (3,) -> (H, W)
+    if channels == 4:
+        opacity = a[..., 3] / full
+        grey = full - (full - grey) * opacity
+    return np.asarray(grey * (255 / full))
+
+
+def _check_pixels(where: str, a: Pixels) -> None:
+    """Raise unless an array is a picture: its kind of numbers, its shape, its size."""
     if a.dtype not in (np.uint8, np.uint16, np.bool_):
         do = "For 0..255 write picture.astype('uint8'), for 0..1 (255 * picture).astype('uint8')."
         raise TypeError(sentence(where, "pixels of uint8, uint16 or bool", str(a.dtype), do))
     if np.ma.is_masked(a):
         do = "Say what stands in the masked places: picture.filled(0)."
         raise TypeError(sentence(where, "every pixel", "a masked array", do))
-    colours = a.ndim == 3 and a.shape[2] in (3, 4)
-    if not (a.ndim == 2 or colours) or a.size == 0:
+    shape = a.shape
+    colours = len(shape) == 3 and shape[2] in (3, 4)
+    if not (len(shape) == 2 or colours) or a.size == 0:
         do = "Pass (height, width), or (height, width, 3 or 4)."
-        if a.ndim == 3 and a.shape[2] == 1:
+        if len(shape) == 3 and shape[2] == 1:
             do = "Pass picture[:, :, 0]."
-        elif a.ndim == 3 and a.shape[0] in (1, 3, 4):
+        elif len(shape) == 3 and shape[0] in (1, 3, 4):
             do = "Channels stand last here: pass picture.transpose(1, 2, 0), or picture[0] of one."
-        raise ValueError(sentence(where, "pixels of shape (H, W[, 3 or 4])", str(a.shape), do))
-    check_size(where, a.shape[0], a.shape[1])
-    full = _full_brightness(a)
-    grey: Pixels = a
-    if colours:
-        grey = a[..., :3] @ LUMINANCE  # (H, W, 3) @ (3,) -> (H, W)
-    if a.ndim == 3 and a.shape[2] == 4:
-        opacity = a[..., 3] / full
-        grey = full - (full - grey) * opacity
-    return np.asarray(grey * (255 / full))
+        raise ValueError(sentence(where, "pixels of shape (H, W[, 3 or 4])", str(shape), do))
+    check_size(where, shape[0], shape[1])
 
 
 def _full_brightness(a: Pixels) -> int:
@@ -218,5 +234,4 @@ def _full_brightness(a: Pixels) -> int:
         return 1
     if a.dtype == np.uint8:
         return 255
-    most = int(a.max())
-    return next(full for full in DEPTHS if most <= full)
+    return _least_above(int(a.max()), DEPTHS)

@@ -7,6 +7,7 @@ import math
 import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,9 +66,7 @@ class SequentialSampler:
         return math.ceil(self.n / self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
-        rank, world = rank_and_world()
-        batches = torch.split(torch.arange(self.n), self.batch_size)
-        return (batch[rank::world] for batch in batches)
+        return _shares(torch.arange(self.n), self.batch_size)
 
 
 class RandomSampler:
@@ -126,14 +125,19 @@ class RandomSampler:
         return whole + 1
 
     def __iter__(self) -> Iterator[Tensor]:
-        rank, world = rank_and_world()
         # SeedSequence mixes the two numbers, so that (0, 1) and (1, 0) are unrelated
         mixed = np.random.SeedSequence((self.seed, self.epoch))
         state = int(mixed.generate_state(1, np.uint64)[0])
         generator = torch.Generator().manual_seed(state >> 1)
         order = torch.randperm(self.n, generator=generator)
-        batches = torch.split(order, self.batch_size)
-        return (batch[rank::world] for batch in batches[: len(self)])
+        return islice(_shares(order, self.batch_size), len(self))
+
+
+def _shares(order: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Yield the batches of an order: of each those indices that are this process's."""
+    rank, world = rank_and_world()
+    for batch in torch.split(order, batch_size):
+        yield batch[rank::world]
 
 
 def _size(where: str, n: Any) -> int:
@@ -202,41 +206,39 @@ class Normalize:
             value = getattr(self, name)
             if not isinstance(value, Tensor):
                 continue
-            if x.ndim == 0 or x.shape[-1] != len(value):
+            columns = len(value)
+            if x.ndim == 0 or x.shape[-1] != columns:
                 do = "Give one number for each column, the last dimension."
-                if x.ndim == 4 and x.shape[1] == len(value):
+                if x.ndim == 4 and x.shape[1] == columns:
                     do = "For one number a channel pass x.movedim(1, -1), and move the result back."
-                expected = f"{len(value)} columns"
                 got = f"input of shape {tuple(x.shape)}"
-                raise ValueError(sentence(where, expected, got, do))
+                raise ValueError(sentence(where, f"{columns} columns", got, do))
             setattr(self, name, value.to(x.device))
 
     def _look(self, x: Tensor) -> None:
         """Warn, at the first batch, of a mean and a std that belong to another unit."""
         self._looked = True
-        if isinstance(self.mean, Tensor) or isinstance(self.std, Tensor):
+        mean = self.mean
+        std = self.std
+        if isinstance(mean, Tensor) or isinstance(std, Tensor):
             return
-        values = x.detach().to(torch.float32)
-        low = float(values.min())
-        high = float(values.max())
-        far = max(high - self.mean, self.mean - low) > FAR * abs(self.std)
-        near = 0 < high - low < NEAR * abs(self.std)
-        if far and 0 <= self.mean <= 1 and 0 < self.std <= 0.5:
+        low = float(x.min())
+        high = float(x.max())
+        far = max(high - mean, mean - low) > FAR * abs(std)
+        near = 0 < high - low < NEAR * abs(std)
+        if far and 0 <= mean <= 1 and 0 < std <= 0.5:
             factor = 255.0
             unit = "[0, 255]"
-        elif near and low >= 0 and high <= 1 < self.mean:
+        elif near and low >= 0 and high <= 1 < mean:
             factor = 1 / 255
             unit = "[0, 1]"
         else:
             return
-        do = f"Of pixels in {unit} these are Normalize({factor * self.mean:.4g}, "
-        note = sentence(
-            "Normalize",
-            f"inputs in the unit of mean {self.mean:.4g} and std {self.std:.4g}",
-            f"inputs from {low:.4g} to {high:.4g}",
-            f"{do}{factor * self.std:.4g}).",
-        )
-        warnings.warn(note, stacklevel=3)
+        expected = f"inputs in the unit of mean {mean:.4g} and std {std:.4g}"
+        got = f"inputs from {low:.4g} to {high:.4g}"
+        right = f"Normalize({factor * mean:.4g}, {factor * std:.4g})"
+        do = f"Of pixels in {unit} these are {right}."
+        warnings.warn(sentence("Normalize", expected, got, do), stacklevel=3)
 
 
 def _numbers(name: str, value: Any) -> float | Tensor:
@@ -246,9 +248,7 @@ def _numbers(name: str, value: Any) -> float | Tensor:
     """
     if hasattr(value, "tolist"):
         value = value.tolist()
-    single = not isinstance(value, Sequence) or isinstance(value, str)
-    numbers = [value] if single else list(value)
-    checked = [check_number("Normalize", name, number) for number in numbers]
+    checked = [check_number("Normalize", name, number) for number in _listed(value)]
     if not checked:
         do = f"Give one number, or one for each column, for {name}."
         raise ValueError(sentence("Normalize", f"{name} to hold a number", repr(value), do))
@@ -258,6 +258,13 @@ def _numbers(name: str, value: Any) -> float | Tensor:
     if len(checked) == 1:
         return checked[0]
     return torch.tensor(checked, dtype=torch.float32)
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a sequence as a list, and anything else as the one item of a list."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return list(value)
+    return [value]
 
 
 class Rescale(Normalize):
@@ -294,8 +301,8 @@ class Rescale(Normalize):
         if low == high:
             do = "Choose two different numbers."
             raise ValueError(sentence("Rescale", "low other than high", f"{low:g} twice", do))
-        sizes = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size]
-        std = [(check_int("Rescale", "size", n, 2) - 1) / (high - low) for n in sizes]
+        sizes = [check_int("Rescale", "size", n, 2) for n in _listed(size)]
+        std = [(n - 1) / (high - low) for n in sizes]
         mean = [-low * s for s in std]
         super().__init__(mean, std)
         self._looked = True  # what it scales is given by its size
@@ -354,12 +361,18 @@ class Loader:
         transform: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        _check_parts(dataset, sampler, transform)
+        _check_dataset(dataset)
+        _check_sampler(sampler, len(dataset))
+        if transform is not None and not callable(transform):
+            do = "Pass e.g. Normalize(0, 255)."
+            raise TypeError(sentence("Loader", "a callable transform", repr(transform), do))
         self.dataset = dataset
         self.sampler = sampler
         self.transform = transform
         self.device: torch.device | None = None
-        self._arrays = (dataset.x, dataset.y) if isinstance(dataset, ArrayDataset) else None
+        self._arrays: tuple[Tensor, Tensor] | None = None  # of a data set in memory
+        if isinstance(dataset, ArrayDataset):
+            self._arrays = (dataset.x, dataset.y)
         if device is not None:
             self.to(choose_device(device))
 
@@ -378,11 +391,10 @@ class Loader:
         batch is gathered where it lies and then moved. The data set itself stays as it is.
         """
         self.device = torch.device(device)
-        if self._arrays is not None and self.device != self._arrays[0].device:
+        if self._arrays is not None:
             x, y = self._arrays
-            room = 2 * (x.nbytes + y.nbytes)
-            if self.device.type != "cuda" or room <= torch.cuda.mem_get_info(self.device)[0]:
-                self._arrays = x.to(self.device), y.to(self.device)
+            if x.device != self.device and _has_room(self.device, x.nbytes + y.nbytes):
+                self._arrays = (x.to(self.device), y.to(self.device))
         return self
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -406,7 +418,8 @@ class Loader:
         x, y = self._arrays
         try:
             index = index.to(x.device, non_blocking=x.is_cuda)  # waits for no kernel
-            x, y = x.index_select(0, index), y.index_select(0, index)
+            x = x.index_select(0, index)
+            y = y.index_select(0, index)
         except (IndexError, RuntimeError) as error:
             expected = f"indices in 0..{len(y) - 1}"
             do = "Make the sampler of this data set, or index with whole numbers from 0."
@@ -416,46 +429,56 @@ class Loader:
         return x, y
 
 
-def _check_parts(dataset: Any, sampler: Any, transform: Any) -> None:
-    """Raise unless there is a data set with samples, a sampler of it, and a callable transform."""
-    pair = isinstance(dataset, tuple | list) and len(dataset) == 2
-    if pair and all(hasattr(part, "ndim") and part.ndim > 0 for part in dataset):
+def _has_room(device: torch.device, size: int) -> bool:
+    """Return whether so many bytes fill at most half of what a device has free."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return 2 * size <= free
+
+
+def _check_dataset(dataset: Any) -> None:
+    """Raise unless it has samples, to be had by their indices."""
+    got = ""
+    if isinstance(dataset, tuple | list) and len(dataset) == 2 and all(map(_is_array, dataset)):
         got = "two arrays"
-    elif getattr(dataset, "ndim", 0) > 0:
+    elif _is_array(dataset):
         got = f"an array of shape {tuple(dataset.shape)}"
     elif isinstance(dataset, dict | str):
         got = f"a {type(dataset).__name__}"
     elif not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         got = type(dataset).__name__
-    else:
-        got = ""
     if got:
         do = "For arrays write ArrayDataset(x, y)."
         raise TypeError(sentence("Loader", "a data set with len and [i]", got, do))
+    if len(dataset) == 0:
+        do = "Look at what the data set was made of."
+        raise ValueError(sentence("Loader", "one sample or more", "a data set of length 0", do))
+
+
+def _is_array(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0
+
+
+def _check_sampler(sampler: Any, count: int) -> None:
+    """Raise unless it gives batches of indices, and as far as is known of ``count`` samples."""
     if getattr(sampler, "ndim", 2) != 2:
-        do = (
-            "Write torch.as_tensor(indices).split(64); indices of a mask: mask.nonzero().flatten()."
-        )
+        split = "torch.as_tensor(indices).split(64)"
+        do = f"Write {split}; indices of a mask: mask.nonzero().flatten()."
         got = f"an array of shape {tuple(sampler.shape)}"
         raise TypeError(sentence("Loader", "a sampler of batches", got, do))
     if not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
         do = "Write RandomSampler(dataset, batch_size=64)."
         raise TypeError(sentence("Loader", "a sampler", repr(sampler), do))
-    if not (transform is None or callable(transform)):
-        do = "Pass e.g. Normalize(0, 255)."
-        raise TypeError(sentence("Loader", "a callable transform", repr(transform), do))
-    count = len(dataset)
-    if count == 0:
-        do = "Look at what the data set was made of."
-        raise ValueError(sentence("Loader", "one sample or more", "a data set of length 0", do))
-    asked = sampler.n if isinstance(sampler, RandomSampler | SequentialSampler) else count
-    if count != asked:
-        expected = f"a sampler of the data set's {count} samples"
-        do = "Make the sampler of this data set."
-        if asked > count:
-            raise ValueError(sentence("Loader", expected, f"one of {asked}", do))
-        do += f" For the first {asked} alone take ArrayDataset(x[:{asked}], y[:{asked}])."
-        warnings.warn(sentence("Loader", expected, f"one of {asked}", do), stacklevel=3)
+    if not isinstance(sampler, RandomSampler | SequentialSampler) or sampler.n == count:
+        return
+    n = sampler.n
+    expected = f"a sampler of the data set's {count} samples"
+    do = "Make the sampler of this data set."
+    if n > count:
+        raise ValueError(sentence("Loader", expected, f"one of {n}", do))
+    do = f"{do} For the first {n} alone take ArrayDataset(x[:{n}], y[:{n}])."
+    warnings.warn(sentence("Loader", expected, f"one of {n}", do), stacklevel=3)
 
 
 def _index(indices: Any) -> Tensor:

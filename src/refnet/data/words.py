@@ -14,6 +14,8 @@ from refnet.errors import check_int, sentence
 ROOM = 15 / 16  # of the height and of the width: the rest stays free
 ENOUGH = 0.85  # of the height or of the width; a word that fills less could have been larger
 SMALLEST = 4.0  # pixels: below that a letter of a font is a dot
+INK = 128  # of 255: what is brighter belongs to a letter
+NOTHING = np.zeros((0, 0), np.uint8)  # a word without room, or without ink
 EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "FULLWIDTH")
 FONT = "DejaVuSans*.ttf"  # what matplotlib brings along
 ELSE = "or draw a picture yourself and pass its path to ImagePixels."
@@ -67,18 +69,20 @@ def draw_text(text: str = "OVERFIT", height: int = 300, width: int = 1000) -> Pi
     if not plain.strip() or not plain.isprintable():
         do = "Pass one line of letters, without tabs and line ends."
         raise ValueError(sentence("draw_text", "printable letters", repr(text), do))
-    word = np.zeros((0, 0), np.uint8)
+    word = NOTHING
     if plain.isascii():
         word = _strokes(plain, height, width)
-    if max(word.shape[0] / height, word.shape[1] / width) < ENOUGH:
+    h, w = word.shape
+    if max(h / height, w / width) < ENOUGH:
         word = _glyphs(plain, height, width)
     if word.size == 0:
         do = "Choose a larger picture or a shorter word."
         raise ValueError(sentence("draw_text", "room for the word", f"{height} x {width}", do))
+    h, w = word.shape
+    top = (height - h) // 2
+    left = (width - w) // 2
     picture = np.zeros((height, width), np.uint8)
-    top = (height - word.shape[0]) // 2
-    left = (width - word.shape[1]) // 2
-    picture[top : top + word.shape[0], left : left + word.shape[1]] = np.where(word > 128, 255, 0)
+    picture[top : top + h, left : left + w] = np.where(word > INK, 255, 0)
     return picture
 
 
@@ -96,12 +100,13 @@ def _largest(ink: Callable[[float], Pixels], scale: float, height: int, width: i
 
     The ink grows nearly as the scale does: a few steps meet the room.
     """
-    best = np.zeros((0, 0), np.uint8)
+    best = NOTHING
     for _ in range(12):
         word = ink(scale)
         if word.size == 0:
             break
-        fit = min(ROOM * height / word.shape[0], ROOM * width / word.shape[1])
+        h, w = word.shape
+        fit = min(ROOM * height / h, ROOM * width / w)
         if fit >= 1 and word.size > best.size:
             best = word
         if 1 <= fit < 1.02:
@@ -112,10 +117,11 @@ def _largest(ink: Callable[[float], Pixels], scale: float, height: int, width: i
 
 def _cropped(canvas: Pixels) -> Pixels:
     """Return the smallest part of a canvas that holds all of its ink."""
-    rows = np.flatnonzero((canvas > 128).any(axis=1))
-    columns = np.flatnonzero((canvas > 128).any(axis=0))
-    if len(rows) == 0:
-        return np.zeros((0, 0), np.uint8)
+    ink = canvas > INK
+    if not ink.any():
+        return NOTHING
+    rows = np.flatnonzero(ink.any(axis=1))
+    columns = np.flatnonzero(ink.any(axis=0))
     return canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
@@ -157,21 +163,22 @@ def _glyphs(text: str, height: int, width: int) -> Pixels:
 
     def ink(size: float) -> Pixels:
         if size < SMALLEST:
-            return np.zeros((0, 0), np.uint8)
-        fonts = [(run, ImageFont.truetype(path, size, face)) for run, path, face in runs]
-        length = sum(font.getlength(run) for run, font in fonts)
-        canvas = Image.new("L", (round(length + 4 * size), round(4 * size)))
+            return NOTHING
+        fonts = [ImageFont.truetype(path, size, face) for _, path, face in runs]
+        lengths = [font.getlength(run) for font, (run, *_) in zip(fonts, runs, strict=True)]
+        canvas = Image.new("L", (round(sum(lengths) + 4 * size), round(4 * size)))
         draw = ImageDraw.Draw(canvas)
         x = 2 * size
-        for run, font in fonts:
+        for font, length, (run, *_) in zip(fonts, lengths, runs, strict=True):
             draw.text((x, 2.5 * size), run, fill=255, font=font, anchor="ls")
-            x += font.getlength(run)
+            x += length
         return _cropped(np.asarray(canvas))
 
-    sizes = ink(64.0).shape
-    if sizes == (0, 0):
-        return np.zeros((0, 0), np.uint8)
-    start = 64 * min(height / sizes[0], width / sizes[1]) / 2
+    word = ink(64.0)
+    if word.size == 0:
+        return NOTHING
+    h, w = word.shape
+    start = 64 * min(height / h, width / w) / 2
     return _largest(ink, max(start, SMALLEST), height, width)
 
 
@@ -190,23 +197,25 @@ def _runs(text: str) -> list[tuple[str, str, int]]:
     That is the whole text with one font if there is such a one.
     """
     letters = sorted(set(text) - {" "})
-    fonts = _fonts()
     has: dict[str, Path] = {}
-    for path in fonts:
+    for path in _fonts():
         known = _known(path, letters)
         if len(known) == len(letters):
             return [(text, str(path), _face(path))]
         for letter in known:
             has.setdefault(letter, path)
     lacking = [letter for letter in letters if letter not in has]
-    if lacking or _needs_shaping(text):
-        rest = lacking or letters
-        got = f"{text!r}, and no font with {', '.join(map(repr, rest))}"
-        do = f"Install one (on Debian: apt-get install {_package(rest[0])}), {ELSE}"
+    if _needs_shaping(text):  # then all must come from one font
+        lacking = lacking or letters
+    if lacking:
+        got = f"{text!r}, and no font with {', '.join(map(repr, lacking))}"
+        do = f"Install one (on Debian: apt-get install {_package(lacking[0])}), {ELSE}"
         raise ValueError(sentence("draw_text", "letters that a font here has", got, do))
     has[" "] = has[letters[0]]
-    parts = groupby(text, key=lambda letter: has[letter])
-    return [("".join(part), str(path), _face(path)) for path, part in parts]
+    runs = []
+    for path, part in groupby(text, key=has.__getitem__):
+        runs.append(("".join(part), str(path), _face(path)))
+    return runs
 
 
 def _fonts() -> list[Path]:
@@ -216,8 +225,8 @@ def _fonts() -> list[Path]:
     """
     from matplotlib import font_manager, get_data_path
 
-    own = Path(get_data_path(), "fonts", "ttf").glob(FONT)
-    files = {Path(file) for file in font_manager.findSystemFonts()} | set(own)
+    files = {Path(file) for file in font_manager.findSystemFonts()}
+    files.update(Path(get_data_path(), "fonts", "ttf").glob(FONT))
     return sorted(files, key=_rank)
 
 

@@ -3,10 +3,8 @@
 A file is a torch.save archive followed by the sha256 of all before.
 """
 
-import contextlib
 import hashlib
 import io
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from refnet.errors import CheckpointError, check_path, first_line, sentence
+from refnet.errors import CheckpointError, check_path, first_line, sentence, written_whole
 
 FORMAT = 1  # a file with a higher number comes from a newer refnet
 KEEP = 3  # checkpoints left in a folder
 _MARK = b"\nrefnet checkpoint, sha256 of the bytes before: "
-_TAIL = len(_MARK) + 64 + 1
+_TAIL = len(_MARK) + 64 + 1  # bytes: the mark, the hash, a line end
+_END_OF_A_ZIP = b"PK\5\6"  # 22 bytes before the end of what torch.save writes
 _OWN = {"format", "model", "optimizer", "optimizer_kind"}  # names that state may not use
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and of torch.compile
 
@@ -67,38 +66,21 @@ def save_checkpoint(
     where = "save_checkpoint"
     path = check_path(where, "path", path)
     state = state or {}
-    if taken := ", ".join(sorted(_OWN & state.keys())):
-        raise CheckpointError(sentence(where, "names of your own in state", taken, "Rename them."))
-    do = "The run has diverged: choose a lower learning rate."
-    _refuse_nan(where, model, model.state_dict(), do)
+    _refuse_own_names(where, state)
+    _refuse_nan(
+        where, model, model.state_dict(), "The run has diverged: choose a lower learning rate."
+    )
     check_plain(where, "state", state)
     check_plain(where, "the extra state of the layers", extra_state(model))
-    if lazy := ", ".join(name for name, p in model.named_parameters() if is_lazy(p)):
-        do = "Run one batch through the model first."
-        raise CheckpointError(sentence(where, "layers that know their sizes", lazy, do))
-    content: dict[str, Any] = {**state, "format": FORMAT, "model": model.state_dict()}
+    _refuse_lazy(where, model)
+    content = {**state, "format": FORMAT, "model": model.state_dict()}
     if optimizer:
         content["optimizer"] = optimizer.state_dict()
         content["optimizer_kind"] = type(optimizer).__name__
     payload = _packed(content)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(payload + _MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        do = "Make room or choose another folder; what was there is still good."
-        got = f"{path} ({first_line(error)})"
-        raise CheckpointError(sentence(where, "a file that can be written", got, do)) from error
-    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-        folder = os.open(path.parent, os.O_RDONLY)  # the new name too, where the system allows it
-        stack.callback(os.close, folder)
-        os.fsync(folder)
+    do = "Make room or choose another folder; what was there is still good."
+    with written_whole(where, path, CheckpointError, do) as part:
+        part.write_bytes(payload + _tail(payload))
     return path
 
 
@@ -124,23 +106,28 @@ def load_checkpoint(
 def fill(content: dict[str, Any], model: nn.Module | None, optimizer: Optimizer | None) -> None:
     """Copy what :func:`load_checkpoint` returned into a model and an optimizer."""
     where = "load_checkpoint"
-    saved: dict[str, Any] = {_strip(name): value for name, value in content["model"].items()}
+    saved = _by_plain_name(content["model"])
     if model is not None:
         _refuse_nan(where, model, saved, "Go back to an older checkpoint.")
-        _compare(where, {_strip(name): t for name, t in model.state_dict().items()}, saved)
+        _compare(where, _by_plain_name(model.state_dict()), saved)
     if optimizer is not None:
-        kind = type(optimizer).__name__
-        kept = content.get("optimizer_kind", "no optimizer")
-        try:
-            if kept != kind:
-                raise ValueError(f"{kept} saved")
-            optimizer.load_state_dict(content["optimizer"])
-        except (ValueError, KeyError) as error:
-            expected, do = f"{kind} over the same parameters", "Build the optimizer that was saved."
-            raise CheckpointError(sentence(where, expected, first_line(error), do)) from error
+        _fill_optimizer(where, content, optimizer)
     if model is not None:
-        own = {_strip(name): name for name in model.state_dict()}
-        model.load_state_dict({own[name]: value for name, value in saved.items()})
+        names = {_plain(name): name for name in model.state_dict()}
+        model.load_state_dict({names[name]: value for name, value in saved.items()})
+
+
+def _fill_optimizer(where: str, content: dict[str, Any], optimizer: Optimizer) -> None:
+    kind = type(optimizer).__name__
+    saved = content.get("optimizer_kind", "no optimizer")
+    try:
+        if saved != kind:
+            raise ValueError(f"{saved} saved")
+        optimizer.load_state_dict(content["optimizer"])
+    except (ValueError, KeyError) as error:
+        expected = f"{kind} over the same parameters"
+        do = "Build the optimizer that was saved."
+        raise CheckpointError(sentence(where, expected, first_line(error), do)) from error
 
 
 def latest_checkpoint(folder: str | Path) -> Path | None:
@@ -148,7 +135,7 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
 
     Damaged files are passed over with a warning that names them.
     """
-    for path in _by_age(check_path("latest_checkpoint", "folder", folder)):
+    for path in _newest_first(check_path("latest_checkpoint", "folder", folder)):
         try:
             _read(path)
             return path
@@ -165,7 +152,8 @@ class CheckpointFolder:
     """
 
     def __init__(self, folder: str | Path, resume: bool) -> None:
-        self.folder, self.resume = check_path("Trainer", "checkpoint", folder), resume
+        self.folder = check_path("Trainer", "checkpoint", folder)
+        self.resume = resume
 
     def __enter__(self) -> "CheckpointFolder":
         where = f"checkpoint={str(self.folder)!r}"
@@ -174,15 +162,20 @@ class CheckpointFolder:
             self._lock = filelock.FileLock(self.folder / ".lock")
             self._lock.acquire(timeout=0)
         except OSError as error:
-            busy = isinstance(error, filelock.Timeout)
-            got = "one that another run has open" if busy else first_line(error)
-            expected, do = "a folder that this run can write", "Choose another folder."
-            raise CheckpointError(sentence(where, expected, got, do)) from error
-        if not self.resume and (found := _by_age(self.folder)):
+            expected = "a folder that this run can write"
+            got = first_line(error)
+            if isinstance(error, filelock.Timeout):
+                got = "one that another run has open"
+            raise CheckpointError(
+                sentence(where, expected, got, "Choose another folder.")
+            ) from error
+        found = _newest_first(self.folder)
+        if found and not self.resume:
             self._lock.release()
-            got, do = f"{found[0].name} of an earlier run", "Pass resume=True, or another folder."
+            got = f"{found[0].name} of an earlier run"
+            do = "Pass resume=True, or another folder."
             raise CheckpointError(sentence(where, "a folder without checkpoints", got, do))
-        for leftover in self.folder.glob(".checkpoint-*.tmp"):
+        for leftover in self.folder.glob(".checkpoint-*.tmp*"):
             leftover.unlink()  # of a save that was killed
         return self
 
@@ -195,7 +188,8 @@ class CheckpointFolder:
         """Save as ``checkpoint-<epoch>-<step>.pt``, then delete all but the newest."""
         name = f"checkpoint-{epoch:04d}-{step:09d}.pt"
         save_checkpoint(self.folder / name, model, optimizer, state)
-        for older in [path for path in _by_age(self.folder) if 0 <= _step(path) < step][KEEP - 1 :]:
+        before = [path for path in _newest_first(self.folder) if 0 <= _step(path) < step]
+        for older in before[KEEP - 1 :]:
             older.unlink(missing_ok=True)
 
 
@@ -221,31 +215,44 @@ def _packed(content: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def _tail(payload: bytes) -> bytes:
+    """Return what follows the payload in a file: a mark and its sha256."""
+    return _MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n"
+
+
 def _read(path: Path) -> dict[str, Any]:
-    do, content = "Use an older checkpoint; latest_checkpoint(folder) finds the newest.", None
+    """Return what a file holds; raise unless it is a whole checkpoint."""
+    content = None
+    do = "Use an older checkpoint; latest_checkpoint(folder) finds the newest."
     try:
         data = path.read_bytes() if path.is_file() else b""
-        payload, tail = data[:-_TAIL], data[-_TAIL:]
+        payload = data[:-_TAIL]
         got = f"{path}: its {len(data)} bytes do not match their sha256"
-        if not path.is_file():
-            got = f"{path}, which is {'a folder' if path.is_dir() else 'no file'}"
-        elif tail == _MARK + hashlib.sha256(payload).hexdigest().encode() + b"\n":
+        if path.is_dir():
+            got = f"{path}, which is a folder"
+        elif not path.is_file():
+            got = f"{path}, which is no file"
+        elif data[-_TAIL:] == _tail(payload):
             got = f"{path} without a model"
             content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        elif data[-22:-18] == b"PK\5\6":  # an archive to its end, and nothing after it
-            got, do = f"{path}, written by torch.save", "Use torch.load(path, weights_only=True)."
+        elif data[-22:].startswith(_END_OF_A_ZIP):
+            got = f"{path}, written by torch.save"
+            do = "Use torch.load(path, weights_only=True)."
     except Exception as error:  # whatever a pickle can provoke
         got = f"{path} ({first_line(error)})"
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise CheckpointError(sentence("load_checkpoint", "a whole checkpoint of refnet", got, do))
     if content.get("format") != FORMAT:
-        got, do = f"format {content.get('format')!r} in {path}", "Install a newer refnet."
+        got = f"format {content.get('format')!r} in {path}"
+        do = "Install a newer refnet."
         raise CheckpointError(sentence("load_checkpoint", f"format {FORMAT}", got, do))
     return content
 
 
 def _compare(where: str, own: dict[str, Any], saved: dict[str, Any]) -> None:
     """Raise unless the saved names and sizes are those of the model."""
+    missing = [name for name in own if name not in saved]
+    unexpected = [name for name in saved if name not in own]
     sizes = []
     for name, value in own.items():
         other = saved.get(name)
@@ -253,40 +260,54 @@ def _compare(where: str, own: dict[str, Any], saved: dict[str, Any]) -> None:
             continue
         if value.shape != other.shape:
             sizes.append(f"{name} {tuple(other.shape)} for {tuple(value.shape)}")
-    parts = {
-        "missing": [name for name in own if name not in saved],
-        "unexpected": [name for name in saved if name not in own],
-        "of another size": sizes,
-    }
-    if got := "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names):
+    parts = {"missing": missing, "unexpected": unexpected, "of another size": sizes}
+    got = "; ".join(f"{title}: {', '.join(names)}" for title, names in parts.items() if names)
+    if got:
         do = "Build the model that was saved."
         raise CheckpointError(sentence(where, "the parts of the model", got, do))
 
 
+def _refuse_own_names(where: str, state: dict[str, Any]) -> None:
+    taken = ", ".join(sorted(_OWN & state.keys()))
+    if taken:
+        raise CheckpointError(sentence(where, "names of your own in state", taken, "Rename them."))
+
+
+def _refuse_lazy(where: str, model: nn.Module) -> None:
+    lazy = ", ".join(name for name, p in model.named_parameters() if is_lazy(p))
+    if lazy:
+        do = "Run one batch through the model first."
+        raise CheckpointError(sentence(where, "layers that know their sizes", lazy, do))
+
+
 def _refuse_nan(where: str, model: nn.Module, values: dict[str, Any], do: str) -> None:
     """Raise if a parameter is nan; a buffer may be meant to hold nan."""
-    parameters = {_strip(name) for name, _ in model.named_parameters(remove_duplicate=False)}
-    bad = [
-        name
-        for name, value in values.items()
-        if _strip(name) in parameters and not is_lazy(value) and value.isnan().any()
-    ]
+    parameters = {_plain(name) for name, _ in model.named_parameters(remove_duplicate=False)}
+    bad = []
+    for name, value in values.items():
+        if _plain(name) in parameters and not is_lazy(value) and value.isnan().any():
+            bad.append(name)
     if bad:
-        raise CheckpointError(
-            sentence(where, "weights without nan", f"nan in {', '.join(bad)}", do)
-        )
+        got = f"nan in {', '.join(bad)}"
+        raise CheckpointError(sentence(where, "weights without nan", got, do))
 
 
-def _strip(name: str) -> str:
+def _by_plain_name(values: dict[str, Any]) -> dict[str, Any]:
+    return {_plain(name): value for name, value in values.items()}
+
+
+def _plain(name: str) -> str:
+    """Return a parameter's name without what wraps the model."""
     while name.startswith(_PREFIXES):
         name = name.partition(".")[2]
     return name
 
 
 def _step(path: Path) -> int:
+    """Return the step in a checkpoint's name, or -1 for a name of the reader's own."""
     text = path.stem.rpartition("-")[2]
     return int(text) if text.isdecimal() else -1
 
 
-def _by_age(folder: Path) -> list[Path]:  # newest first
+def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"), key=_step, reverse=True)

@@ -69,10 +69,10 @@ def _check_rates(optimizer: Optimizer) -> None:
     highest = 0.0
     for group in optimizer.param_groups:
         for name in ("lr", "initial_lr"):  # the second is where a schedule came from or goes to
-            if name in group:
-                rate = group[name]
-                number = float(rate) if isinstance(rate, Tensor) else rate
-                highest = max(highest, check_number("Trainer", "lr", number, 0))
+            rate = group.get(name, 0)
+            if isinstance(rate, Tensor):
+                rate = float(rate)
+            highest = max(highest, check_number("Trainer", "lr", rate, 0))
     if highest == 0:
         do = "Choose one above 0; a schedule may begin at 0 and rise to it."
         raise ValueError(sentence("Trainer", "lr above 0", "0 in every group", do))
@@ -87,7 +87,9 @@ def _check_parameters(model: nn.Module, optimizer: Optimizer) -> None:
     names = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in given]
     if not names:
         return
-    left_out = ", ".join(names[:_NAMED]) + (" ..." if len(names) > _NAMED else "")
+    left_out = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        left_out += " ..."
     if given - own:
         expected = "an optimizer of this model"
         got = f"one that holds tensors of another in place of {left_out}"
@@ -137,10 +139,10 @@ def check_end_of_schedule(schedule: LRScheduler, times: int) -> None:
 def check_loader(loader: object) -> None:
     """Raise unless ``loader`` can be iterated."""
     if not isinstance(loader, Iterable):
-        expected, do = "batches (x, y)", "Pass a Loader or a list of batches."
+        do = "Pass a Loader or a list of batches."
         if hasattr(loader, "__getitem__"):
             do = "Put the data set into a Loader or DataLoader, which makes batches of it."
-        raise TypeError(sentence("Trainer", expected, type(loader).__name__, do))
+        raise TypeError(sentence("Trainer", "batches (x, y)", type(loader).__name__, do))
 
 
 def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Tensor]:
@@ -155,8 +157,8 @@ def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Ten
     x, y = pair
     for name, value in (("x", x), ("y", y)):
         if not isinstance(value, Tensor):
-            do, got = _how_to_convert(name, value), type(value).__name__
-            raise TypeError(sentence("batch", f"{name} as a tensor", got, do))
+            do = _how_to_convert(name, value)
+            raise TypeError(sentence("batch", f"{name} as a tensor", type(value).__name__, do))
     if x.dtype != dtype:
         do = f"Convert it first: x.to({dtype}), scaled as the model expects it."
         raise TypeError(sentence("batch", f"x of the weights' {dtype}", str(x.dtype), do))
@@ -165,8 +167,8 @@ def check_batch(pair: Any, dtype: torch.dtype, first: bool) -> tuple[Tensor, Ten
     if y.ndim == 0:
         raise ValueError(sentence("batch", "y of shape (N,)", _shapes(x, y), _SINGLE))
     if x.ndim < 2:
-        expected, do = "x of shape (N, ...)", "For one input a sample pass x[:, None]."
-        raise ValueError(sentence("batch", expected, _shapes(x, y), do))
+        do = "For one input a sample pass x[:, None]."
+        raise ValueError(sentence("batch", "x of shape (N, ...)", _shapes(x, y), do))
     if len(x) != len(y):
         do = "Give each sample one label."
         raise ValueError(sentence("batch", "as many samples as labels", _shapes(x, y), do))
@@ -190,8 +192,8 @@ def _how_to_pair(pair: Any) -> str:
         return "Pass a list of batches: [(x, y)]."
     if isinstance(pair, dict) and len(pair) > 1:
         x, y = list(pair)[:2]
-        do = "Yield two of its values"
-        return f"{do}: ((b[{x!r}], b[{y!r}]) for b in loader) for one pass, a class for more."
+        pairs = f"((b[{x!r}], b[{y!r}]) for b in loader)"
+        return f"Yield two of its values: {pairs} for one pass, a class for more."
     return "Yield both, and nothing else, from the loader."
 
 
@@ -243,8 +245,8 @@ def checked_loss(loss: Loss, output: Tensor, y: Tensor, first: bool) -> Tensor:
     is the ``first`` of a pass; the sums find them at the next look.
     """
     if not isinstance(output, Tensor):
-        expected, do = f"logits of shape ({len(y)}, C)", "Let forward return one tensor"
-        do = f"{do}: does it end in return?"
+        expected = f"logits of shape ({len(y)}, C)"
+        do = "Let forward return one tensor: does it end in return?"
         raise TypeError(sentence("model", expected, type(output).__name__, do))
     if y.is_floating_point():
         if output.shape != y.shape:
@@ -280,11 +282,13 @@ def _check_targets(loss: Loss, output: Tensor, y: Tensor) -> None:
         _check_range(output, y)
     elif name_of(loss) in ("cross_entropy", "CrossEntropyLoss") and y.ndim == 2:
         if _is_one_hot(y):
-            got, do = f"one-hot rows, y {tuple(y.shape)}", "Pass y.argmax(1)."
-            raise ValueError(sentence("batch", "y of shape (N,), a class index each", got, do))
-        if not torch.allclose(y.sum(1), torch.ones_like(y[:, 0]), rtol=0, atol=1e-2):
+            expected = "y of shape (N,), a class index each"
+            got = f"one-hot rows, y {tuple(y.shape)}"
+            raise ValueError(sentence("batch", expected, got, "Pass y.argmax(1)."))
+        sums = y.sum(1)
+        if not torch.allclose(sums, torch.ones_like(sums), rtol=0, atol=1e-2):
             expected = f"probabilities for {name_of(loss)}, rows that add up to 1"
-            got = f"sums of {float(y.sum(1).min()):.4g}..{float(y.sum(1).max()):.4g}"
+            got = f"sums of {float(sums.min()):.4g}..{float(sums.max()):.4g}"
             do = "For several labels a sample use binary_cross_entropy_with_logits."
             raise ValueError(sentence("batch", expected, got, do))
 
@@ -301,19 +305,18 @@ def _refuse_shape(output: Tensor, y: Tensor) -> None:
         raise TypeError(sentence("batch", expected, got, do))
     do = "End the model in as many outputs as a sample has numbers."
     if output.numel() == y.numel():
-        do = (
-            "Pass y.flatten()."
-            if output.ndim == 1
-            else f"Pass y.reshape({(-1, *output.shape[1:])})."
-        )
-        if y.ndim == 1 and output.ndim == 2:
+        do = f"Pass y.reshape({(-1, *output.shape[1:])})."
+        if output.ndim == 1:
+            do = "Pass y.flatten()."
+        if output.ndim == 2 and y.ndim == 1:
             do = "Pass y[:, None]."
     raise ValueError(sentence("batch", expected, got, do))
 
 
 def _refuse_output(output: Tensor, y: Tensor) -> None:
     """Raise on an output that is no logits, for targets that are class indices."""
-    expected, got = f"logits of shape ({len(y)}, C)", str(tuple(output.shape))
+    expected = f"logits of shape ({len(y)}, C)"
+    got = str(tuple(output.shape))
     do = "End the model in one output for each class"
     if output.shape in ((len(y),), (len(y), 1)):
         target = "y.float()" if output.ndim == 1 else "y.float()[:, None]"
@@ -342,39 +345,36 @@ def name_of(loss: Loss) -> str:
 
 
 @contextlib.contextmanager
-def explained(x: Tensor) -> Iterator[None]:
+def explained(x: Tensor, first: bool) -> Iterator[None]:
     """Turn what torch says about a first batch into a sentence with its shape."""
     try:
         yield
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if not first or isinstance(error, torch.OutOfMemoryError):
             raise
-        expected, got = "one that model, loss and optimizer take", f"x {tuple(x.shape)}"
         do = f"torch says: {error}"
         if "does not require grad" in do:
             do = f"Is every layer frozen, or fit called under torch.no_grad()? {do}"
         if "must return None or a tuple of (new_args" in do:
             do = f"Let the hook of the optimizer return nothing. {do}"
-        raise ValueError(sentence("batch", expected, got, do)) from error
+        expected = "one that model, loss and optimizer take"
+        raise ValueError(sentence("batch", expected, f"x {tuple(x.shape)}", do)) from error
 
 
-def warn_of_a_high_loss(loss: Loss, facts: Tensor, classes: int) -> None:
-    """Warn if the first cross-entropy of a run is far above ln C, that of guessing.
-
-    ``facts`` are that loss, and the lowest and the highest input of its batch.
-    """
+def warn_of_a_high_loss(loss: Loss, value: Tensor, output: Tensor, x: Tensor, y: Tensor) -> None:
+    """Warn if the first cross-entropy of a run is far above ln C, that of guessing."""
     plain = isinstance(loss, nn.CrossEntropyLoss) and loss.reduction == "mean"
-    if not (plain or loss is cross_entropy):
+    if y.is_floating_point() or not (plain or loss is cross_entropy):
         return
-    value, low, high = facts.tolist()
+    classes = output.shape[1]
     guess = math.log(classes)
     if value > _FAR * guess:
         expected = f"a first loss near ln {classes} = {guess:.2f}, that of guessing"
         do = (
-            f"Its inputs lie in {low:.4g}..{high:.4g}: are they scaled to a spread of about 1, "
-            "and the start values of the weights as small as torch's?"
+            f"Its inputs lie in {float(x.min()):.4g}..{float(x.max()):.4g}: are they scaled to a "
+            "spread of about 1, and the start values of the weights as small as torch's?"
         )
-        warnings.warn(sentence("Trainer", expected, f"{value:.4g}", do), stacklevel=5)
+        warnings.warn(sentence("Trainer", expected, f"{float(value):.4g}", do), stacklevel=4)
 
 
 # A run
@@ -390,7 +390,8 @@ def refuse_loss(where: str) -> None:
 
 def check_weights(model: nn.Module, step: int) -> None:
     """Raise DivergedError if a parameter is nan or infinite."""
-    if bad := [name for name, p in model.named_parameters() if not all_finite(p)]:
+    bad = [name for name, p in model.named_parameters() if not all_finite(p)]
+    if bad:
         got = f"nan or inf in {', '.join(bad)}"
         raise DivergedError(sentence(f"step {step}", "finite weights", got, _DO))
 
@@ -398,8 +399,8 @@ def check_weights(model: nn.Module, step: int) -> None:
 def check_resume(where: str, checkpoint: object, resume: bool) -> None:
     """Raise if a run is to go on from no folder."""
     if resume and checkpoint is None:
-        expected, do = "a folder to resume from", "Pass checkpoint=FOLDER too."
-        raise ValueError(sentence(where, expected, "checkpoint=None", do))
+        do = "Pass checkpoint=FOLDER too."
+        raise ValueError(sentence(where, "a folder to resume from", "checkpoint=None", do))
 
 
 def check_kind(content: dict[str, Any], kind: str) -> None:
@@ -415,16 +416,17 @@ def check_saved_schedule(content: dict[str, Any], schedule: LRScheduler | None) 
     saved = (content.get("schedule") or {}).get("kind", "no schedule")
     given = type(schedule).__name__ if schedule else "no schedule"
     if saved != given:
-        expected, do = f"a checkpoint of a run with {given}", "Pass the schedule that was saved."
+        expected = f"a checkpoint of a run with {given}"
+        do = "Pass the schedule that was saved."
         raise CheckpointError(sentence("resume=True", expected, f"one with {saved}", do))
 
 
 def warn_of_other_generators(saved: int, found: int) -> None:
     """Warn if the loaders have not as many random generators of their own as were saved."""
     if saved != found:
-        expected, got = f"{saved} generators in the loaders, as were saved", str(found)
+        expected = f"{saved} generators in the loaders, as were saved"
         do = "The order of the samples will be another one: give the loaders the same as before."
-        warnings.warn(sentence("resume=True", expected, got, do), stacklevel=4)
+        warnings.warn(sentence("resume=True", expected, str(found), do), stacklevel=4)
 
 
 def check_samples(count: int) -> None:
@@ -436,8 +438,8 @@ def check_samples(count: int) -> None:
 
 def refuse_short_stream(steps: int, batches: int) -> None:
     """Raise: a stream ended before the run."""
-    got, do = f"only {batches}", "Pass an endless stream, or fewer steps."
-    raise ValueError(sentence("Trainer.fit_steps", f"{steps} batches", got, do))
+    do = "Pass an endless stream, or fewer steps."
+    raise ValueError(sentence("Trainer.fit_steps", f"{steps} batches", f"only {batches}", do))
 
 
 def wants_end(answer: object) -> bool:

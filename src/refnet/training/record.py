@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-from refnet.errors import DataError, check_path, sentence
-from refnet.processes import rank_and_world
+from refnet.errors import DataError, check_path, sentence, written_whole
+from refnet.processes import added_up, lowest, rank_and_world
 from refnet.training.checks import check_labels, check_samples, refuse_loss
 
 BLOCK = 50  # batches after which the sums wait for the device
@@ -85,12 +85,12 @@ class Sums:
         """Bring the waiting batches into the sums: here the device is waited for."""
         if not self._sizes:
             return
-        losses = torch.stack(self._losses).double()
-        if not losses.isfinite().all():
-            first = int(losses.isfinite().logical_not().nonzero()[0])
-            self._bad = min(self._bad, self.batches - len(losses) + first)
-        for size, loss in zip(self._sizes, losses.tolist(), strict=True):
+        losses = torch.stack(self._losses).double().tolist()
+        before = self.batches - len(losses)
+        for i, (size, loss) in enumerate(zip(self._sizes, losses, strict=True)):
             self.loss += size * loss
+            if not math.isfinite(loss):
+                self._bad = min(self._bad, before + i)
         if self._answers:
             answers = torch.stack(self._answers).view(-1, 3)
             self.correct += int(answers[:, 0].sum())
@@ -107,21 +107,15 @@ class Sums:
         must check at the same time.
         """
         self.fold()
-        bad = torch.tensor(self._bad, device=device)
-        if rank_and_world()[1] > 1:
-            dist.all_reduce(bad, dist.ReduceOp.MIN)
+        bad = lowest(self._bad, device)
         if bad < _NEVER:
-            refuse_loss(f"{name} {now - self.batches + int(bad) + 1}")
+            refuse_loss(f"{name} {now - self.batches + bad + 1}")
         check_labels(self._low, self._high, self._classes)
 
     def total(self, device: torch.device) -> list[float]:
         """Return loss, correct, count and labelled, each summed over all processes."""
         self.fold()
-        numbers = [self.loss, self.correct, self.count, self.labelled]
-        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
-        if rank_and_world()[1] > 1:
-            dist.all_reduce(sums)
-        return [float(value) for value in sums.tolist()]
+        return added_up([self.loss, self.correct, self.count, self.labelled], device)
 
     def metrics(self, device: torch.device) -> Metrics:
         """Return the means over all samples of all processes."""
@@ -247,33 +241,30 @@ class History:
             rows = json.loads(text)["rows"]
             return cls([Row(**row) for row in rows])
         except (OSError, ValueError, TypeError, KeyError) as error:
-            expected, got = "a history in JSON", f"{path} ({type(error).__name__}: {error})"
+            got = f"{path} ({type(error).__name__}: {error})"
             do = "Write one with History.to_json."
-            raise DataError(sentence("History.from_json", expected, got, do)) from error
+            raise DataError(sentence("History.from_json", "a history in JSON", got, do)) from error
 
     def to_tensorboard(self, folder: str | Path) -> None:
         """Write the rows as TensorBoard events into ``folder``; needs the package tensorboard."""
+        where = "History.to_tensorboard"
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            expected, got = "the package tensorboard", "none installed"
+            expected = "the package tensorboard"
             do = "Run: pip install tensorboard."
-            raise ImportError(sentence("History.to_tensorboard", expected, got, do)) from error
-        with SummaryWriter(str(check_path("History.to_tensorboard", "folder", folder))) as writer:
+            raise ImportError(sentence(where, expected, "none installed", do)) from error
+        with SummaryWriter(str(check_path(where, "folder", folder))) as writer:
             for row in self.rows:
                 for name in ("train_loss", "train_acc", "val_loss", "val_acc"):
-                    if (value := getattr(row, name)) is not None:
+                    value = getattr(row, name)
+                    if value is not None:
                         writer.add_scalar(name, value, row.step)
 
 
 def _write(where: str, path: str | Path, text: str) -> None:
-    path = check_path(where, "path", path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        expected, got = "a file that can be written", f"{path} ({error.strerror})"
-        raise DataError(sentence(where, expected, got, "Choose another path.")) from error
+    with written_whole(where, check_path(where, "path", path), DataError) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 _COLUMNS = [f.name for f in dataclasses.fields(Row)]

@@ -1,6 +1,7 @@
 """The trainer: one training step, the loops over epochs or steps, and what happens between."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import length_hint
@@ -125,12 +126,11 @@ class Trainer:
         self.schedule_each = schedule_each
         self.verbose = verbose and self.rank == 0
         self._run = Progress("")  # of the last call of fit or fit_steps
-        self._generators: list[torch.Generator] = []
-        self._folder: CheckpointFolder | None = None
+        self._first = True  # whether the next batch is the first of a pass: it is looked at closely
+        self._generators: list[torch.Generator] = []  # of the run's loaders
         self._saved_to: Path | None = None
+        self._folder: CheckpointFolder | None = None  # the same while it is open, in rank 0
         self._signal = StopSignal()
-        self._first = True  # whether the next batch is the first of a pass
-        self._facts: tuple[Tensor, int] | None = None  # of the first step, until the first look
         copy_from_first([*model.parameters(), *model.buffers()])
 
     def training_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -227,13 +227,14 @@ class Trainer:
         check_int("Trainer.fit_steps", "every", every, 1)
         with self._open("fit_steps", (batches, validation), checkpoint, resume) as run:
             last = steps if resume else run.step + steps
-            self._check_schedule(last - run.step, -((run.step - last) // every))
+            self._check_schedule(last - run.step, math.ceil((last - run.step) / every))
             stream = self._batches(batches)
             if run.step == 0:
-                run.ended = self._ends(callback, run.step)
+                run.ended = self._asks_to_end(callback, run.step)
             while (run.step < last or run.sums.batches) and not run.ended:
-                row = ((run.step - run.sums.batches) // every + 1) * every
-                end = max(run.step, min(last, row))  # resumed: settings may be smaller now
+                rows = (run.step - run.sums.batches) // every  # of the steps that have one
+                end = min((rows + 1) * every, last)
+                end = max(end, run.step)  # steps and every may be smaller than before a resume
                 self._learn(islice(stream, end - run.step), end - run.step)
                 if run.step < end:
                     checks.refuse_short_stream(last, run.step)
@@ -252,104 +253,104 @@ class Trainer:
         copy_from_first(self.model.buffers())  # under torchrun: those that are saved
         with evaluating(self.model):
             for x, y in self._checked(loader, loader):
-                if len(y):  # else this process has no share of the batch
-                    with checks.explained(x) if self._first else contextlib.nullcontext():
-                        output = self.model(x)
-                        sums.add(self._loss(output, y), output, y)
+                if len(y) == 0:  # this process has no share of the batch
+                    continue
+                with checks.explained(x, self._first):
+                    output = self.model(x)
+                    loss = self._loss(output, y)
+                sums.add(loss, output, y)
         sums.check(sums.batches, "batch", self.device)
         return sums.metrics(self.device)
 
-    def _loss(self, output: Tensor, y: Tensor) -> Tensor:
-        first = self._first
-        self._first = False
-        return checks.checked_loss(self.loss, output, y, first)
-
-    def _checked(self, loader: Any, pairs: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one pass, checked, on the device: this process's share of each."""
-        dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
-        whole = self.world == 1 or shares_batches(loader)
-        self._first = first = True
-        for pair in pairs:
-            x, y = checks.check_batch(pair, dtype, first)
-            if not whole:
-                x = x[self.rank :: self.world]
-                y = y[self.rank :: self.world]
-            if y.dtype != dtype and y.is_floating_point():
-                y = y.to(dtype)
-            yield x.to(self.device), y.to(self.device)
-            first = False
+    # The batches of a pass
 
     def _batches(self, loader: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of a training pass, from where the run stands in it."""
+        """Yield the batches of a training pass, from where the run stands in it.
+
+        A pass that was interrupted is drawn again from the random state in which it began, and
+        what is done of it is skipped; then the random numbers go on where they were.
+        """
         self._move(loader)
         run = self._run
         now = self._random()
         if run.batch and run.order:
             self._set_random(run.order)
-        run.order = self._random()  # in which the pass began
+        run.order = self._random()
         pairs = iter(loader)
         if run.batch:
             next(islice(pairs, run.batch - 1, None), None)
             self._set_random(now)
         return self._checked(loader, self._until_stopped(pairs))
 
-    def _until_stopped(self, pairs: Iterator[Any]) -> Iterator[Any]:
-        """Yield from a loader; end early if the Ctrl-C that is waiting ended its processes, too."""
-        try:
-            for pair in pairs:  # noqa: UP028  (yield from would close a stream that goes on)
-                yield pair
-        except (RuntimeError, OSError, EOFError):
-            if not self._signal.seen:
-                raise
-
     def _move(self, loader: Any) -> None:
         checks.check_loader(loader)
         if hasattr(loader, "to"):
             loader.to(self.device)
 
-    def _learn(self, batches: Iterable[tuple[Tensor, Tensor]], steps: int | None) -> None:
-        """Take a step on each batch, and a look now and then."""
+    def _checked(self, loader: Any, pairs: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one pass, checked, on the device: this process's share of each."""
+        dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
+        whole = self.world == 1 or shares_batches(loader)
+        self._first = True
+        for pair in pairs:
+            x, y = checks.check_batch(pair, dtype, self._first)
+            if not whole:
+                x = x[self.rank :: self.world]
+                y = y[self.rank :: self.world]
+            if y.dtype != dtype and y.is_floating_point():
+                y = y.to(dtype)
+            yield x.to(self.device), y.to(self.device)
+
+    def _until_stopped(self, pairs: Iterator[Any]) -> Iterator[Any]:
+        """Yield from a loader; end early if the Ctrl-C that is waiting ended its processes, too."""
+        try:
+            for pair in pairs:  # noqa: UP028  (yield from would close a stream that goes on)
+                yield pair
+        except StopSignal.AFTERMATH:
+            if not self._signal.seen:
+                raise
+
+    # The steps of a pass
+
+    def _learn(self, batches: Iterable[tuple[Tensor, Tensor]], total: int | None) -> None:
+        """Take a step on each batch, and a look now and then; ``total`` is for the bar."""
         run = self._run
         schedule = self.schedule if self._rhythm() == "step" else None
+        alone = self.world == 1  # else what torch says may be about another process
         off = None if self.verbose else True  # None: a bar on a terminal only
-        with tqdm(total=steps, unit="step", disable=off, leave=False, mininterval=0.5) as bar:
+        with tqdm(total=total, unit="step", disable=off, leave=False, mininterval=0.5) as bar:
             for x, y in batches:
                 torch.clear_autocast_cache()  # under autocast it holds the weights as they were
-                step = self._first_step if self._first else self.training_step
-                loss, output = step(x, y)
+                with checks.explained(x, self._first and alone):
+                    loss, output = self.training_step(x, y)
+                if run.step == 0 and alone:
+                    checks.warn_of_a_high_loss(self.loss, loss, output, x, y)
                 run.sums.add(loss, output, y)
                 run.step += 1
                 run.batch += 1
                 if schedule is not None:
                     schedule.step()
-                if run.step % LOOK_EVERY == 0 or (self._signal.seen and self.world == 1):
+                if run.step % LOOK_EVERY == 0 or (self._signal.seen and alone):
                     self._look()
                     bar.update(LOOK_EVERY)
         self._look()
 
-    def _first_step(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Take the first step of a pass: what torch refuses is told with the batch's shape."""
-        if self.world > 1:  # what torch says there may be about another process
-            return self.training_step(x, y)
-        with checks.explained(x):
-            loss, output = self.training_step(x, y)
-        if self._run.step == 0 and not y.is_floating_point():
-            self._facts = torch.stack([loss, *torch.aminmax(x)]), output.shape[1]
-        return loss, output
+    def _loss(self, output: Tensor, y: Tensor) -> Tensor:
+        first = self._first
+        self._first = False
+        return checks.checked_loss(self.loss, output, y, first)
 
     def _look(self) -> None:
         """Wait for the device; stop if a loss was not finite, or if a signal asked for it."""
         run = self._run
         run.sums.check(run.step, "step", self.device)
         self._signal.seen = highest(self._signal.seen, self.device)
-        if self._facts:
-            checks.check_weights(self.model, run.step)
-            checks.warn_of_a_high_loss(self.loss, *self._facts)
-            self._facts = None
         if self._signal.seen:
             checks.check_weights(self.model, run.step)
             self._save()
             self._signal.stop()
+
+    # After a pass: a row of the history
 
     def _end_row(self, epoch: int | None, validation: Iterable[Any] | None, callback: Any) -> None:
         """Validate, write the row, step the schedule, ask the callback, and save."""
@@ -363,9 +364,9 @@ class Trainer:
                 self._step_schedule(row)
             if self.verbose:
                 print(row, flush=True)
-            run.ended = self._ends(callback, run.step if epoch is None else row)
+            run.ended = self._asks_to_end(callback, run.step if epoch is None else row)
 
-    def _ends(self, callback: Callable[[Any, nn.Module], object] | None, at: object) -> bool:
+    def _asks_to_end(self, callback: Callable[[Any, nn.Module], object] | None, at: object) -> bool:
         """Call ``callback(at, model)``, if there is one; return whether it ends the run."""
         if callback is None:
             return False
@@ -394,6 +395,8 @@ class Trainer:
             times = steps if self._rhythm() == "step" else rows
             checks.check_end_of_schedule(self.schedule, times)
 
+    # A run: from where it begins or goes on, and what is saved of it
+
     @contextlib.contextmanager
     def _open(
         self, kind: str, loaders: Iterable[Any], checkpoint: str | Path | None, resume: bool
@@ -401,33 +404,31 @@ class Trainer:
         """Open a run: check the settings, lock the folder, go back to its newest checkpoint."""
         checks.check_parts(self.model, self.optimizer, self.loss, self.schedule, self.schedule_each)
         checks.check_resume(f"Trainer.{kind}", checkpoint, resume)
+        folder = None if checkpoint is None else Path(checkpoint)
         going_on = self._run.kind == kind and self._run.step > 0 and not resume
+        own = going_on and folder == self._saved_to  # then its checkpoints are those of this run
         if going_on:
             self._run.go_on()
         else:
             self._run = Progress(kind)
-        own = going_on and checkpoint is not None and Path(checkpoint) == self._saved_to
-        self._saved_to = None if checkpoint is None else Path(checkpoint)
         self._generators = generators_of(loaders)
+        self._saved_to = folder
         self._folder = None
         with contextlib.ExitStack() as stack:
-            if checkpoint is not None and self.rank == 0:
-                if self.schedule is not None:
-                    check_plain("Trainer", "the schedule", self.schedule.state_dict())
-                check_plain("Trainer", "the extra state of the layers", extra_state(self.model))
-                self._folder = stack.enter_context(CheckpointFolder(checkpoint, resume or own))
+            if folder is not None and self.rank == 0:
+                self._check_what_is_saved()
+                self._folder = stack.enter_context(CheckpointFolder(folder, resume or own))
             self._signal = stack.enter_context(StopSignal())
             if resume:
                 self._go_back()
             self.model.train()
-            try:
-                yield self._run
-            except (RuntimeError, OSError, EOFError):
-                if self._signal.seen:  # Ctrl-C ended the processes of a loader, too
-                    self._signal.stop()
-                raise
-            if self._signal.seen:  # it came after the last step: all is saved
-                self._signal.stop()
+            yield self._run
+
+    def _check_what_is_saved(self) -> None:
+        """Refuse before the first step what could not be read back after the last."""
+        if self.schedule is not None:
+            check_plain("Trainer", "the schedule", self.schedule.state_dict())
+        check_plain("Trainer", "the extra state of the layers", extra_state(self.model))
 
     def _go_back(self) -> None:
         """Go back to the newest checkpoint, if there is one; all is checked before any change."""
@@ -446,16 +447,6 @@ class Trainer:
         checks.warn_of_other_generators(len(of_now), len(self._generators))
         run.order = [content["order"], of_order]
         self._set_random([content["now"], of_now])
-
-    def _save(self) -> None:
-        run = self._run
-        state = run.state(self.device)  # every process: it sums over them
-        now = self._random()
-        order = run.order or now
-        state |= {"now": now[0], "order": order[0], "generators": [now[1], order[1]]}
-        state["schedule"] = self._saved_schedule()
-        if self._folder:
-            self._folder.save(self.model, self.optimizer, run.epoch, run.step, state)
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:
@@ -476,10 +467,19 @@ class Trainer:
             raise
         self._save()
 
-    def _saved_schedule(self) -> dict[str, Any] | None:
-        if self.schedule is None:
-            return None
-        return {"kind": type(self.schedule).__name__, "state": self.schedule.state_dict()}
+    def _save(self) -> None:
+        run = self._run
+        state = run.state(self.device)  # every process: it sums over them
+        now = self._random()
+        state["now"] = now[0]
+        state["order"] = run.order[0]
+        state["generators"] = [now[1], run.order[1]]
+        state["schedule"] = None
+        if self.schedule is not None:
+            kind = type(self.schedule).__name__
+            state["schedule"] = {"kind": kind, "state": self.schedule.state_dict()}
+        if self._folder:
+            self._folder.save(self.model, self.optimizer, run.epoch, run.step, state)
 
     def _random(self) -> list[list[Tensor]]:
         """Return the random states: torch's own, and those of the loaders' generators."""
