@@ -650,9 +650,10 @@ def test_a_chinese_message_keeps_to_titles_terms_and_punctuation(chinese_problem
 def test_the_gate_names_a_forbidden_term_with_its_place_and_the_glossary_may_have_it(
     gate, tmp_path
 ):
-    pots, pos = tmp_path / "pot", tmp_path / "po"
+    pots, pos = tmp_path / "pot", tmp_path / "zh_CN" / "po"
     table = '[[term]]\nuse = "顺序块"\nnever = ["串联块"]\n'
-    (tmp_path / "terms.toml").write_text(table, encoding="utf-8")
+    pos.mkdir(parents=True)
+    (pos.parent / "terms.toml").write_text(table, encoding="utf-8")
     for name in ("page", "glossary"):
         for folder, msgstr, ending in ((pots, "", "pot"), (pos, "串联块", "po")):
             folder.mkdir(exist_ok=True)
