@@ -212,3 +212,41 @@ def test_a_column_of_losses_is_there_where_accuracies_are_not():
     with pytest.raises(ValueError, match="Ask for 'train_loss'"):
         history.column("train_acc")
     assert len(history.column("train_loss")) == 2
+
+
+@pytest.mark.parametrize("loss", [functional.cross_entropy, nn.CrossEntropyLoss()])
+def test_a_softmax_before_a_loss_that_takes_it_itself_is_named_and_left_out(loss):
+    layer = nn.Linear(4, 3)
+    with pytest.warns(UserWarning, match=r"^Trainer: expected logits, .*Leave the softmax out"):
+        fit((X, CLASSES), loss=loss, model=nn.Sequential(layer, nn.Softmax(dim=1)))
+    assert len(fit((X, CLASSES), loss=loss, model=layer)) == 2  # a warning would be an error
+
+
+@pytest.mark.parametrize("loss", [functional.nll_loss, nn.NLLLoss()])
+@pytest.mark.parametrize("cure", ["nn.LogSoftmax(dim=1)", "cross_entropy"])
+def test_logits_for_a_loss_that_takes_logarithms_of_probabilities_are_named(loss, cure):
+    layer = nn.Linear(4, 3)
+    with pytest.warns(UserWarning, match="expected logarithms of probabilities") as caught:
+        fit((X, CLASSES), loss=loss, model=layer)
+    assert cure in str(caught[0].message)
+    if cure == "cross_entropy":
+        loss = functional.cross_entropy
+    else:
+        layer = nn.Sequential(layer, eval(cure))
+    assert len(fit((X, CLASSES), loss=loss, model=layer)) == 2
+
+
+def test_logits_that_are_all_positive_are_no_probabilities():
+    layer = nn.Linear(4, 3)
+    with torch.no_grad():
+        layer.bias += 20
+    assert len(fit((X, CLASSES), model=layer)) == 2
+
+
+def test_a_model_and_an_optimizer_in_the_wrong_order_change_places():
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TypeError, match=r"got one of type SGD. Pass the model first") as caught:
+        Trainer(optimizer, model)
+    assert "\n" not in str(caught.value)
+    assert len(Trainer(model, optimizer, device="cpu", verbose=False).fit([(X, CLASSES)], 1)) == 1

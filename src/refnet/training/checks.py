@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, nll_loss
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ChainedScheduler,
@@ -49,11 +49,13 @@ def check_parts(
 ) -> None:
     """Raise unless model, optimizer, loss and schedule are such, and fit together."""
     do = "Build it first and pass the object."
+    if isinstance(model, Optimizer):
+        do = "Pass the model first, and the optimizer after it."
     if not isinstance(model, nn.Module):
-        raise TypeError(sentence("Trainer", "model to be a torch Module", repr(model), do))
+        raise TypeError(sentence("Trainer", "model to be a torch Module", _in_a_line(model), do))
     if not isinstance(optimizer, Optimizer):
         expected = "optimizer to be a torch Optimizer"
-        raise TypeError(sentence("Trainer", expected, repr(optimizer), do))
+        raise TypeError(sentence("Trainer", expected, _in_a_line(optimizer), do))
     if not callable(loss) or isinstance(loss, type):
         do = "Pass e.g. torch.nn.functional.cross_entropy or nn.CrossEntropyLoss()."
         raise TypeError(sentence("Trainer", "loss to be a function", repr(loss), do))
@@ -63,6 +65,12 @@ def check_parts(
     check_choice("Trainer", "schedule_each", schedule_each, ("auto", "epoch", "step"))
     if schedule is not None:
         _check_schedule(schedule, optimizer, schedule_each)
+
+
+def _in_a_line(value: object) -> str:
+    """Return how a value is written, or the name of its type if that takes several lines."""
+    text = repr(value)
+    return f"one of type {type(value).__name__}" if "\n" in text else text
 
 
 def _check_rates(optimizer: Optimizer) -> None:
@@ -375,6 +383,24 @@ def warn_of_a_high_loss(loss: Loss, value: Tensor, output: Tensor, x: Tensor, y:
             "spread of about 1, and the start values of the weights as small as torch's?"
         )
         warnings.warn(sentence("Trainer", expected, f"{float(value):.4g}", do), stacklevel=4)
+
+
+def warn_of_no_logits(loss: Loss, output: Tensor) -> None:
+    """Warn if the first output of a run is not what its loss takes: torch would not."""
+    output = output.detach()
+    if isinstance(loss, nn.CrossEntropyLoss) or loss is cross_entropy:
+        sums = output.sum(dim=1)
+        one = torch.ones_like(sums)
+        if output.min() >= 0 and torch.allclose(sums, one, atol=1e-3):
+            got = "rows of numbers from 0 to 1 whose sum is 1"
+            do = "Leave the softmax out of the model: the loss takes it itself."
+            warnings.warn(sentence("Trainer", "logits", got, do), stacklevel=4)
+    if isinstance(loss, nn.NLLLoss) or loss is nll_loss:
+        highest = float(output.max())
+        if highest > 0:
+            do = "End the model in nn.LogSoftmax(dim=1), or take cross_entropy as the loss."
+            expected = "logarithms of probabilities, none above 0"
+            warnings.warn(sentence("Trainer", expected, f"{highest:.4g}", do), stacklevel=4)
 
 
 # A run

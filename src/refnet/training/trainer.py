@@ -325,6 +325,7 @@ class Trainer:
                     loss, output = self.training_step(x, y)
                 if run.step == 0 and alone:
                     checks.warn_of_a_high_loss(self.loss, loss, output, x, y)
+                    checks.warn_of_no_logits(self.loss, output)
                 run.sums.add(loss, output, y)
                 run.step += 1
                 run.batch += 1
