@@ -113,4 +113,6 @@ def test_the_bench_for_a_gpu_runs_without_one_and_then_both_devices_agree(bench)
     for net in ("overfit", "mlp"):
         rows = {name for name in result["summary"] if name.startswith(net)}
         assert rows == {f"{net} trainer", f"{net} products"}
-        assert result["summary"][f"{net} trainer"][f"by {net} products"]["median"] > 1
+        trainer, products = (result["summary"][f"{net} {part}"] for part in ("trainer", "products"))
+        quotient = trainer["seconds"]["median"] / products["seconds"]["median"]
+        assert trainer[f"by {net} products"]["median"] == pytest.approx(quotient, rel=0.01)

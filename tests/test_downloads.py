@@ -324,6 +324,12 @@ def last_of_data(cells):
     return next(number for number, cell in enumerate(cells) if "epochs=5)" in cell.source)
 
 
+def saves_a_figure(statement):
+    """Return whether a statement is that of a script alone: a figure is saved beside it."""
+    call = getattr(statement, "value", None)
+    return getattr(getattr(call, "func", None), "attr", "") == "savefig"
+
+
 class Quiet(ast.NodeTransformer):
     """Take away what a script has more than the page: show(value), and figures saved."""
 
@@ -332,7 +338,7 @@ class Quiet(ast.NodeTransformer):
         name = getattr(getattr(call, "func", None), "id", "")
         if name == "show":
             return ast.Expr(call.args[0])
-        return None if getattr(getattr(call, "func", None), "attr", "") == "savefig" else node
+        return None if saves_a_figure(node) else node
 
     def visit_ImportFrom(self, node):
         return None if node.module == "sys" and node.names[0].asname == "show" else node
@@ -377,7 +383,7 @@ BREAK = "\x1e"
 def test_a_script_prints_what_its_page_shows(site, tmp_path, nowhere, prompts, page):
     script = (site / "zh_CN" / f"{page}.py").read_text(encoding="utf-8")
     lines = script.splitlines()
-    for node in reversed(ast.parse(script).body):
+    for node in reversed([n for n in ast.parse(script).body if not saves_a_figure(n)]):
         lines.insert(node.end_lineno, f"print({BREAK!r}, end='', flush=True)")
     (tmp_path / "page.py").write_text("\n".join(lines), encoding="utf-8")
     done = subprocess.run(

@@ -249,4 +249,5 @@ def test_a_model_and_an_optimizer_in_the_wrong_order_change_places():
     with pytest.raises(TypeError, match=r"got one of type SGD. Pass the model first") as caught:
         Trainer(optimizer, model)
     assert "\n" not in str(caught.value)
-    assert len(Trainer(model, optimizer, device="cpu", verbose=False).fit([(X, CLASSES)], 1)) == 1
+    trainer = Trainer(model, optimizer, device="cpu", verbose=False)
+    assert len(trainer.fit([(X, CLASSES)], epochs=2)) == 2
