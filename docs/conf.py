@@ -15,6 +15,7 @@ from pathlib import Path
 from babel import Locale
 from docutils import nodes
 from sphinx.locale import _ as translate
+from sphinx.transforms import i18n
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -84,6 +85,8 @@ language = "en"
 locale_dirs = ["locales"]
 gettext_compact = gettext_uuid = False  # one catalog for each page
 gettext_location = False  # no line numbers: moving a paragraph changes no .po file
+# A translated link keeps its own heading; Sphinx gives those to one page that of the last of them
+i18n.EXCLUDED_PENDING_XREF_ATTRIBUTES += ("reftargetid",)
 
 # Site
 SITE_URL = os.environ.get("REFNET_SITE_URL", "").rstrip("/")

@@ -110,6 +110,15 @@ def test_both_languages_show_the_same_formulas_and_pictures(soup, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_the_same_headings_in_both_languages(soup, page):
+    def targets(language):
+        links = soup(language, page).find("article").select("a.reference.internal[href*='.html#']")
+        return sorted(link["href"] for link in links)
+
+    assert targets("en") == targets("zh_CN")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_headings_keep_their_ids_in_both_languages(soup, page):
     english, chinese = (
         [s["id"] for s in soup(language, page).find("article").find_all("section")]
