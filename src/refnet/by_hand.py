@@ -191,7 +191,7 @@ def conv2d_backward(x: Array, W: Array, dy: Array) -> tuple[Array, Array, Array]
 
 
 def max_pool2d(x: Array) -> Array:
-    """Return the maximum of each 2 x 2 square of x (N, C, H, W); an odd last row is left out."""
+    """Return the maximum of each 2 × 2 square of x (N, C, H, W); an odd last row is left out."""
     return _squares(x).max(axis=-1)  # (N, C, H // 2, W // 2)
 
 
@@ -207,7 +207,7 @@ def max_pool2d_backward(x: Array, dy: Array) -> Array:
 
 
 def _squares(x: Array) -> Array:
-    """Return the 2 x 2 squares of x, shape (N, C, H // 2, W // 2, 4)."""
+    """Return the 2 × 2 squares of x, shape (N, C, H // 2, W // 2, 4)."""
     N, C, H, W = x.shape[0], x.shape[1], x.shape[2] // 2, x.shape[3] // 2
     rows = x[:, :, : 2 * H, : 2 * W].reshape(N, C, H, 2, W, 2)
     return rows.swapaxes(3, 4).reshape(N, C, H, W, 4)

@@ -215,7 +215,7 @@ class MNIST(_Pictures):
     Notes
     -----
     The two sets share their file names. Other files of this format in a folder of one's own are
-    accepted by their structure (60,000 or 10,000 pictures of 28 x 28, labels 0 to 9), and
+    accepted by their structure (60,000 or 10,000 pictures of 28 × 28, labels 0 to 9), and
     ``checked`` then says ``"structure"``; what comes over the network must have the right hash.
     The embedded sample holds 300 and 100 pictures of each digit, all from the training set.
 

@@ -42,7 +42,7 @@ class ImagePixels:
     Raises
     ------
     DataError
-        The file is missing, unreadable or damaged; more than 4096 x 4096 pixels (found before
+        The file is missing, unreadable or damaged; more than 4096 × 4096 pixels (found before
         they are unpacked); one colour alone, from which there is nothing to learn.
 
     References

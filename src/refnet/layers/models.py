@@ -125,15 +125,15 @@ def overfit_net(activation: str = "relu", batch_norm: bool = False) -> Sequentia
 
 
 class LeNet(nn.Module):
-    """Convolutional net for 32 x 32 images: 10 logits, 61,706 parameters.
+    """Convolutional net for 32 × 32 images: 10 logits, 61,706 parameters.
 
-    Two rounds of convolution, ReLU and 2 x 2 maximum pooling find ever larger patterns; three
+    Two rounds of convolution, ReLU and 2 × 2 maximum pooling find ever larger patterns; three
     fully connected layers judge them. It takes images (N, 1, 32, 32) and gives logits (N, 10).
 
     Attributes
     ----------
     conv1, conv2 : torch.nn.Conv2d
-        6 and 16 filters of 5 x 5.
+        6 and 16 filters of 5 × 5.
     fc1, fc2, fc3 : Linear
         400 to 120, to 84, to 10.
 
